@@ -1,0 +1,41 @@
+# make notebooks   execute every notebook into build/        make test   the whole test suite
+# make lab         JupyterLab on the notebooks               make refresh   execute the notebooks in place
+# make study       five seeds of each headline figure and control, about an hour
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: notebooks test lab refresh study clean
+.DELETE_ON_ERROR:
+
+$(VENV)/.installed: requirements.txt constraints.txt
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || \
+	  { echo "$(PYTHON) -m venv failed. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install -r requirements.txt
+	$(BIN)/python -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'tutorial.pth').write_text('$(CURDIR)\n')"
+	touch $@
+
+$(VENV)/.installed-tests: $(VENV)/.installed tests/requirements.txt
+	$(BIN)/python -m pip install -r tests/requirements.txt
+	touch $@
+
+notebooks: $(VENV)/.installed
+	$(BIN)/python notebooks/execute.py --into build
+
+test: $(VENV)/.installed-tests
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m pytest
+
+lab: $(VENV)/.installed
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+refresh: $(VENV)/.installed
+	$(BIN)/python notebooks/execute.py --into notebooks
+	$(BIN)/python -c "from pathlib import Path; from utils.results_utils import write_readme; write_readme(Path('README.md'), Path('notebooks'))"
+
+study: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m utils.seed_study
+
+clean:
+	rm -rf build $(VENV)

@@ -1,0 +1,84 @@
+"""Execute the notebooks one after another; stop at the first cell that fails, naming notebook and cell.
+
+Run by ``make notebooks`` (into build/, as .ipynb and .html) and ``make refresh`` (in place).
+"""
+import argparse
+import re
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbconvert import HTMLExporter
+from nbconvert.preprocessors import ExecutePreprocessor
+
+FOLDER = Path(__file__).resolve().parent
+
+
+def failed_cell(notebook: nbformat.NotebookNode) -> int:
+    """Number of the cell at which execution stopped, counted from 1 over all cells."""
+    numbered = [(n, cell) for n, cell in enumerate(notebook.cells, start=1) if cell.cell_type == "code"]
+    failed = [n for n, cell in numbered if any(output.output_type == "error" for output in cell.outputs)]
+    # a kernel that died leaves no error behind, but a cell to which it never replied
+    replied = "shell.execute_reply"
+    failed += [n for n, cell in numbered if cell.source.strip() and replied not in cell.metadata.get("execution", {})]
+    return failed[0]
+
+
+def tidy(notebook: nbformat.NotebookNode) -> None:
+    """Remove what would change with every run or be dead in a stored copy: time stamps and closed progress bars."""
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            widget = "application/vnd.jupyter.widget-view+json"
+            cell.outputs = [output for output in cell.outputs if widget not in output.get("data", {})]
+
+
+def execute(path: Path, into: Path) -> bool:
+    """Execute one notebook; True where every cell ran."""
+    print(f"{path.name:40s}", end="", flush=True)
+    start = time.perf_counter()
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    try:
+        # the kernel works in the notebook's own folder, as in JupyterLab
+        ExecutePreprocessor(timeout=1800).preprocess(notebook, {"metadata": {"path": str(path.parent)}})
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        print(f" FAILED after {time.perf_counter() - start:.0f} s at cell {failed_cell(notebook)}\n{error}", flush=True)
+        return False
+    tidy(notebook)
+    nbformat.write(notebook, into / path.name)
+    if into != path.parent:
+        html, _ = HTMLExporter().from_notebook_node(notebook)
+        # without these the page needs no network
+        html = re.sub(r'<script[^>]*src="https://[^"]*"[^>]*>\s*</script>', "", html)
+        (into / path.with_suffix(".html").name).write_text(html, encoding="utf-8")
+    print(f" {time.perf_counter() - start:5.0f} s", flush=True)
+    return True
+
+
+def main() -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("notebooks", nargs="*", type=Path, help="which ones; all numbered ones if none is named")
+    parser.add_argument("--into", type=Path, default=Path("build"), help="folder for the executed copies")
+    arguments = parser.parse_args()
+    arguments.into.mkdir(parents=True, exist_ok=True)
+    paths = [p.resolve() for p in arguments.notebooks] or sorted(FOLDER.glob("[0-9]*.ipynb"))
+    if not paths:
+        print("There is no notebook to execute.")
+        return 1
+    start = time.perf_counter()
+    for path in paths:
+        if not execute(path, arguments.into.resolve()):
+            return 1
+    print(f"{len(paths)} notebooks in {time.perf_counter() - start:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

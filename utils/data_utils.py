@@ -1,0 +1,192 @@
+"""The ellipses, their three labels, and the causal model that the network is asked to implement.
+
+Labels come in the order circularity, color, area, each in [0, 1].
+"""
+from functools import lru_cache
+from collections.abc import Sequence
+
+import numpy as np
+
+from utils.validation import check_coefficients, check_count, check_images, check_labels, check_number
+
+VARIABLE_NAMES = ("circularity", "color", "area")
+COEFFICIENTS = (0.4, 0.4, 0.4)
+THRESHOLD = 0.6
+IMAGE_SIZE = 28
+
+MIN_CIRCULARITY, MAX_CIRCULARITY = 0.3, 1.0
+MAX_COLOR = 0.9
+MIN_AREA, MAX_AREA = 16 * np.pi, 64 * np.pi
+
+CIRCULARITIES = np.round(np.arange(30, 101) / 100, 2)  # every value that rounding to 0.01 leaves
+_LANE = 1000.0  # wider than any area in pixels, so that (circularity, area) pairs sort as one number
+_CHUNK = 512
+
+
+def random_state(seed: int | np.random.Generator | None) -> np.random.Generator | np.random.RandomState:
+    """A source of random numbers: a new generator for an int, the same one for a Generator, and numpy's
+    global state (the one ``np.random.seed`` sets) for None. TypeError or ValueError for anything else."""
+    if seed is None:
+        return np.random.mtrand._rand
+    if isinstance(seed, (np.random.Generator, np.random.RandomState)):
+        return seed
+    return np.random.default_rng(check_count(seed, "seed", minimum=0))
+
+
+@lru_cache(maxsize=1)
+def mask_table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Every shape that the rasterizer can make.
+
+    With a = sqrt(area / (pi c)) and b = a c, the pixel test (x/a)^2 + (y/b)^2 <= 1 reads
+    pi (c x^2 + y^2 / c) <= area: for one circularity c the shapes are nested, and a pixel joins at an area of its own.
+
+    Returns:
+        keys: sorted (r,), 1000 * (index of the circularity) + the area at which a shape begins.
+        ids: (r,), the shape that begins at each key.
+        masks: bool (m, 28, 28), the distinct shapes, long axis horizontal.
+    """
+    squares = np.arange(-IMAGE_SIZE // 2, IMAGE_SIZE // 2, dtype=np.float64) ** 2
+    keys, rows = [], []
+    for index, c in enumerate(CIRCULARITIES):
+        joins_at = np.pi * (c * squares[None, :] + squares[:, None] / c)
+        inner = np.unique(joins_at[(joins_at > MIN_AREA - 0.01) & (joins_at < MAX_AREA + 0.01)])
+        starts = np.concatenate([[0.0], inner])
+        keys.append(_LANE * index + starts)
+        rows.append(joins_at[None] <= np.maximum(starts, inner[0] - 1e-6)[:, None, None])
+    masks, ids = np.unique(np.concatenate(rows).reshape(-1, IMAGE_SIZE**2), axis=0, return_inverse=True)
+    table = np.concatenate(keys), ids.reshape(-1), masks.reshape(-1, IMAGE_SIZE, IMAGE_SIZE)
+    for array in table:
+        array.flags.writeable = False
+    return table
+
+
+def find_masks(circularity: np.ndarray, area: np.ndarray) -> np.ndarray:
+    """Which shape of ``mask_table`` each (circularity, area) makes; raw units rounded to 0.01, any equal shape."""
+    keys, ids, _ = mask_table()
+    lane = np.rint((np.asarray(circularity) - MIN_CIRCULARITY) * 100)
+    return ids[np.searchsorted(keys, _LANE * lane + area, side="right") - 1]
+
+
+def _paint(circularity: np.ndarray, color: np.ndarray, area: np.ndarray, turned: np.ndarray) -> np.ndarray:
+    """Paint n ellipses (four arrays of shape (n,), raw units rounded to 0.01) as float32 images (n, 28, 28)."""
+    masks = mask_table()[2]
+    ground = 1.0 - np.concatenate([masks, masks.transpose(0, 2, 1)]).astype(np.float32)
+    chosen = find_masks(circularity, area) + len(masks) * turned
+    color = color.astype(np.float32)[:, None, None]
+    images = np.empty((len(chosen), IMAGE_SIZE, IMAGE_SIZE), dtype=np.float32)
+    for start in range(0, len(chosen), _CHUNK):  # in chunks, so that a pass finds its images still in the cache
+        part = slice(start, start + _CHUNK)
+        np.maximum(ground[chosen[part]], color[part], out=images[part])
+    return images
+
+
+def generate_ellipse(circularity: float, color: float, area: float, turned: bool = False) -> np.ndarray:
+    """Paint one ellipse on a white background, straight from the definition.
+
+    Args:
+        circularity: minor axis / major axis, in [0.3, 1].
+        color: gray value of the ellipse, in [0, 0.9]; 0 is black, the background is 1.
+        area: in pixels, in [16 pi, 64 pi].
+        turned: long axis vertical instead of horizontal.
+
+    Returns:
+        float32 image of shape (28, 28), rows from y = -14 to 13, columns from x = -14 to 13.
+
+    Raises:
+        ValueError: a value is outside its range.
+        TypeError: a value is not a number.
+    """
+    rounding = 0.005
+    circularity = check_number(circularity, "circularity", MIN_CIRCULARITY - rounding, MAX_CIRCULARITY + rounding)
+    color = check_number(color, "color", 0.0, MAX_COLOR + rounding)
+    area = check_number(area, "area", MIN_AREA - rounding, MAX_AREA + rounding)
+    a = np.sqrt(area / (np.pi * circularity))
+    b = a * circularity
+    y, x = np.mgrid[-IMAGE_SIZE // 2 : IMAGE_SIZE // 2, -IMAGE_SIZE // 2 : IMAGE_SIZE // 2]
+    if turned:
+        x, y = y, x
+    return np.where((x / a) ** 2 + (y / b) ** 2 <= 1, color, 1.0).astype(np.float32)
+
+
+def create_dataset(n: int, seed: int | np.random.Generator | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Draw ``n`` ellipses, half of them turned by 90 degrees on average.
+
+    Args:
+        n: number of images, at least 1.
+        seed: an int or a Generator; None follows ``np.random.seed``.
+
+    Returns:
+        images: float32 (n, 28, 28), 1 is white.
+        labels: float64 (n, 3), circularity, color and area, each in [0, 1].
+    """
+    n = check_count(n, "n")
+    rng = random_state(seed)
+    circularity = np.round(rng.uniform(MIN_CIRCULARITY, MAX_CIRCULARITY, n), 2)
+    color = np.round(MAX_COLOR * rng.uniform(0, 1, n), 2)
+    area = np.round(rng.uniform(MIN_AREA, MAX_AREA, n), 2)
+    turned = rng.uniform(0, 1, n) < 0.5
+    labels = np.stack(
+        [
+            (circularity - MIN_CIRCULARITY) / (MAX_CIRCULARITY - MIN_CIRCULARITY),
+            color / MAX_COLOR,
+            np.round((area - MIN_AREA) / (MAX_AREA - MIN_AREA), 2),
+        ],
+        axis=1,
+    )
+    return _paint(circularity, color, area, turned), np.clip(labels, 0.0, 1.0)
+
+
+def render_images(labels: np.ndarray, turned: np.ndarray | bool = False) -> np.ndarray:
+    """Paint the images that have the given labels: what an intervention on the causal model would have shown.
+
+    Args:
+        labels: (n, 3), each in [0, 1].
+        turned: one bool, or (n,) bools.
+
+    Returns:
+        float32 images (n, 28, 28).
+    """
+    labels = check_labels(labels)
+    if labels.ndim != 2:
+        raise ValueError(f"labels must have shape (n, 3), got {labels.shape}")
+    turned = np.asarray(turned, dtype=bool)
+    if turned.shape not in ((), (len(labels),)):
+        raise ValueError(f"turned must be one bool or have shape ({len(labels)},), got {turned.shape}")
+    circularity = np.round(MIN_CIRCULARITY + (MAX_CIRCULARITY - MIN_CIRCULARITY) * labels[:, 0], 2)
+    color = np.round(MAX_COLOR * labels[:, 1], 2)
+    area = np.round(MIN_AREA + (MAX_AREA - MIN_AREA) * labels[:, 2], 2)
+    return _paint(circularity, color, area, np.broadcast_to(turned, len(labels)))
+
+
+def find_turn(images: np.ndarray) -> np.ndarray:
+    """Which ellipses stand upright: images (n, 28, 28) or (n, 1, 28, 28) to bools (n,); False for a round one."""
+    ink = check_images(images)[:, 0] < 1.0
+    squares = np.arange(-IMAGE_SIZE // 2, IMAGE_SIZE // 2) ** 2
+    return ink.sum(axis=2) @ squares > ink.sum(axis=1) @ squares
+
+
+def causal_model(labels: np.ndarray, coefficients: Sequence[float] = COEFFICIENTS) -> np.ndarray:
+    """The causal model: 1 where coefficients . labels > 0.6. Labels (..., 3) to float32 answers (...)."""
+    return (np.matmul(check_labels(labels), check_coefficients(coefficients)) > THRESHOLD).astype(np.float32)
+
+
+def intervene_on_labels(base: np.ndarray, sources: np.ndarray, variables: Sequence[Sequence[int]]) -> np.ndarray:
+    """Interchange intervention on the causal model's inputs.
+
+    Args:
+        base: labels (n, 3).
+        sources: labels (k, n, 3).
+        variables: k lists; the variables that each source sets, later sources last.
+
+    Returns:
+        labels (n, 3) of the counterfactual.
+    """
+    base, sources = check_labels(base, "base"), check_labels(sources, "sources")
+    if sources.ndim != 3 or base.ndim != 2 or sources.shape[1:] != base.shape or len(sources) != len(variables):
+        raise ValueError(
+            f"sources must have shape ({len(variables)}, n, 3) for base (n, 3), got {sources.shape} and {base.shape}"
+        )
+    counterfactual = base.copy()
+    for source, chosen in zip(sources, variables):
+        counterfactual[:, list(chosen)] = source[:, list(chosen)]
+    return counterfactual

@@ -1,0 +1,120 @@
+"""The pictures that several notebooks share. Colors are those of Okabe and Ito (2008), safe for color-blind readers."""
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from utils.measure_utils import Score
+
+BLUE, ORANGE, GREEN, RED, GRAY, BLACK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8C8C8C", "#000000"
+VARIABLE_COLORS = (BLUE, ORANGE, GREEN)  # circularity, color, area, in every picture
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults for the series: sizes that can be read in a notebook and on a projector."""
+    plt.rcParams.update({
+        "figure.dpi": 100, "savefig.dpi": 100, "font.size": 11, "axes.titlesize": 12, "axes.spines.top": False,
+        "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "legend.frameon": False,
+        "figure.constrained_layout.use": True,
+    })
+
+
+def show_image(axes: Axes, image: np.ndarray, title: str = "") -> None:
+    """One image (28, 28) or (1, 28, 28), gray from 0 (black) to 1 (white)."""
+    axes.imshow(np.asarray(image).reshape(28, 28), cmap="gray", vmin=0, vmax=1)
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=GRAY, linewidth=0.8)
+    axes.set_title(title, fontsize=10)
+
+
+def show_gallery(images: np.ndarray, titles: Sequence[str], columns: int = 8) -> Figure:
+    """Images (n, 28, 28) in a grid, each under its title."""
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(1.35 * columns, 1.75 * rows), squeeze=False)
+    for axis in axes.flat[len(images):]:
+        axis.axis("off")
+    for axis, image, title in zip(axes.flat, images, titles):
+        show_image(axis, image, title)
+    return figure
+
+
+def describe_labels(labels: Sequence[float]) -> str:
+    """Three labels on one line each, for the title of an image."""
+    return "circ {:.2f}\ncolor {:.2f}\narea {:.2f}".format(*labels)
+
+
+def show_interchanges(columns: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Figure:
+    """Base, sources and counterfactual side by side, one example a row.
+
+    Args:
+        columns: heading -> images (n, 28, 28), labels (n, 3), answers (n,) of that column.
+    """
+    n = len(next(iter(columns.values()))[0])
+    figure, axes = plt.subplots(n, len(columns), figsize=(2.3 * len(columns), 2.5 * n), squeeze=False)
+    for column, (heading, (images, labels, answers)) in enumerate(columns.items()):
+        for row in range(n):
+            title = "circ {:.2f}  color {:.2f}  area {:.2f}\nanswer {:.0f}".format(*labels[row], answers[row])
+            show_image(axes[row, column], images[row], f"{heading}\n{title}" if row == 0 else title)
+            axes[row, column].title.set_fontsize(9)
+    return figure
+
+
+def plot_history(history: Mapping[str, Sequence[float]], window: int = 20) -> Figure:
+    """Training curves: both losses, smoothed over ``window`` steps, and the learning rate."""
+    names = {"interchange_loss": ("interchange", BLUE), "behavior_loss": ("behavior", ORANGE), "loss": ("loss", BLUE)}
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), width_ratios=[2, 1])
+    for key, (name, color) in names.items():
+        values = np.asarray(history.get(key, []), dtype=float)
+        if len(values) and np.isfinite(values).all():
+            width = min(window, len(values))
+            smooth = np.convolve(values, np.ones(width) / width, mode="valid")
+            left.plot(np.arange(len(smooth)) + width, smooth, color=color, label=name)
+    left.set(xlabel="training step", ylabel="cross-entropy (nats)", yscale="log", title=f"Loss, mean of {window} steps")
+    left.legend()
+    right.plot(history["lr"], color=GRAY)
+    right.set(xlabel="training step", ylabel="learning rate", title="Schedule")
+    return figure
+
+
+def plot_scores(scores: Mapping[str, Score], title: str = "") -> Figure:
+    """IIA and flip-IIA of several models as bars with 95% intervals, between the best baseline and the ceiling."""
+    figure, axes = plt.subplots(figsize=(max(6.0, 1.7 * len(scores) + 2), 3.8))
+    for x, score in enumerate(scores.values()):
+        axes.bar(x - 0.2, score.iia, 0.38, color=BLUE, label="IIA" if x == 0 else None)
+        axes.errorbar(x - 0.2, score.iia, [[score.iia - score.low], [score.high - score.iia]], color=BLACK, capsize=3)
+        axes.bar(x + 0.2, score.flip_iia, 0.38, color=ORANGE, label="flip-IIA" if x == 0 else None)
+        best = max(score.keep, score.copy, score.majority)
+        axes.hlines(score.ceiling, x - 0.45, x + 0.45, color=BLACK, label="ceiling of IIA" if x == 0 else None)
+        label = "best baseline of IIA" if x == 0 else None
+        axes.hlines(best, x - 0.45, x + 0.45, color=RED, linestyle="--", label=label)
+        for at, value, ink in ((x - 0.2, score.iia, "white"), (x + 0.2, score.flip_iia, "black")):
+            tall = value > 0.15  # then the figure fits into the bar, clear of the ceiling
+            axes.text(at, value - 0.07 if tall else value + 0.02, f"{value:.3f}", ha="center", fontsize=9,
+                      color=ink if tall else "black")
+    axes.set_xticks(range(len(scores)), list(scores))
+    axes.set(ylim=(0, 1.12), ylabel="share of pairs", title=title)
+    axes.grid(axis="x", visible=False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncol=4, fontsize=9)
+    return figure
+
+
+def plot_heatmap(values: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str,
+                 bounds: tuple[float, float], label: str, axes: Axes | None = None) -> Axes:
+    """A table of shares (r, c) as colors with the figures written in; ``bounds`` are the ends of the color scale."""
+    axes = axes or plt.subplots(figsize=(1.6 * len(columns) + 2, 0.7 * len(rows) + 1.5))[1]
+    image = axes.imshow(values, cmap="cividis", vmin=bounds[0], vmax=bounds[1], aspect="auto")
+    axes.grid(False)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_title(title)
+    middle = sum(bounds) / 2
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            color = "black" if value > middle else "white"
+            axes.text(column, row, f"{value:.3f}", ha="center", va="center", color=color)
+    axes.figure.colorbar(image, ax=axes, label=label)
+    return axes

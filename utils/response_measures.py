@@ -1,0 +1,78 @@
+"""How a network's answer responds: to one subspace slid continuously, and over the plane of two variables."""
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from utils.das_utils import iit_predict
+from utils.data_utils import COEFFICIENTS, THRESHOLD, intervene_on_labels
+from utils.intervention_utils import one_source_subspaces, pv
+from utils.measure_utils import draw_pairs
+from utils.model_utils import model_device
+from utils.pass_utils import intervene, run_plainly
+from utils.validation import check_coefficients, check_images
+
+
+@torch.no_grad()
+def dose_response(
+    intervenable: pv.IntervenableModel, images: np.ndarray, labels: np.ndarray, block: int, variable: int,
+    n: int = 500, doses: int = 41, coefficients: Sequence[float] = COEFFICIENTS, seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Slide one subspace from base to source in small steps, and find where the answer flips.
+
+    Only pairs are used whose answer the causal model flips on the way.
+
+    Returns:
+        causal: value of the variable at which the causal model flips, (0.6 - rest) / coefficient, in [0, 1].
+        network: the same for the network; left out are pairs that never flip or are answered wrongly from the start.
+        share: of the pairs that are left.
+    """
+    coefficients = check_coefficients(coefficients)
+    pairs = draw_pairs(labels, [[variable]], 12 * n, coefficients, seed=seed)
+    flip = np.flatnonzero(pairs.y_counterfactual != pairs.y_base)[:n]
+    base, source = pairs.base[flip], pairs.sources[0][flip]
+    z_base, z_source = labels[base], labels[source]
+    rest = z_base @ coefficients - z_base[:, variable] * coefficients[variable]
+    causal = (THRESHOLD - rest) / coefficients[variable]
+
+    images, device = torch.from_numpy(check_images(images)), model_device(intervenable.model)
+    X_base, X_source = images[base].to(device), images[source].to(device)
+    here, there = (run_plainly(intervenable, X).activations for X in (X_base, X_source))
+    subspaces = one_source_subspaces(intervenable, [block], len(base))
+    dose = np.linspace(0, 1, doses)
+    between = ([torch.lerp(a, b, float(d)) for a, b in zip(here, there)] for d in dose)
+    logits = np.stack([intervene(intervenable, X_base, mixed, subspaces).cpu().numpy() for mixed in between])
+    changed = (logits > 0) != (logits[0] > 0)
+    flips = changed.any(axis=0) & ((logits[0] > 0) == pairs.y_base[flip].astype(bool))
+    step = np.maximum(changed.argmax(axis=0), 1)
+    before, after = (np.take_along_axis(logits, at[None], axis=0)[0] for at in (step - 1, step))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        crossing = dose[step - 1] + (dose[1] - dose[0]) * before / (before - after)
+    network = z_base[:, variable] + crossing * (z_source - z_base)[:, variable]
+    return causal[flips], network[flips], float(flips.mean())
+
+
+def slope_and_correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Slope of the line that fits y to x by least squares, and their correlation; nan with under three points."""
+    if len(x) < 3:
+        return float("nan"), float("nan")
+    return float(np.polyfit(x, y, 1)[0]), float(np.corrcoef(x, y)[0, 1])
+
+
+def map_iia(
+    intervenable: pv.IntervenableModel, images: np.ndarray, labels: np.ndarray,
+    variables: Sequence[Sequence[int]] = ((0,), (1,), (2,)), n: int = 40_000, bins: int = 10, seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where in the plane of circularity and area of the counterfactual the intervened answers are right.
+
+    Returns:
+        two integer arrays (bins, bins), rows by circularity, columns by area: pairs answered rightly, and pairs.
+    """
+    pairs = draw_pairs(labels, variables, n, seed=seed)
+    counterfactual = intervene_on_labels(labels[pairs.base], labels[pairs.sources], variables)
+    answers = (iit_predict(intervenable, *pairs.images(images)) > 0.5).float().numpy()
+    cells = np.minimum((counterfactual[:, [0, 2]] * bins + 1e-9).astype(int), bins - 1)
+    right, count = np.zeros((bins, bins), dtype=int), np.zeros((bins, bins), dtype=int)
+    np.add.at(count, tuple(cells.T), 1)
+    np.add.at(right, tuple(cells[answers == pairs.y_counterfactual].T), 1)
+    return right, count
