@@ -9,18 +9,19 @@ from utils.data_utils import COEFFICIENTS, THRESHOLD, intervene_on_labels
 from utils.intervention_utils import one_source_subspaces, pv
 from utils.measure_utils import draw_pairs
 from utils.model_utils import model_device
-from utils.pass_utils import intervene, run_plainly
+from utils.pass_utils import common_layer, intervene, run_plainly
 from utils.validation import check_coefficients, check_images
 
 
 @torch.no_grad()
 def dose_response(
     intervenable: pv.IntervenableModel, images: np.ndarray, labels: np.ndarray, block: int, variable: int,
-    n: int = 500, doses: int = 41, coefficients: Sequence[float] = COEFFICIENTS, seed: int = 0,
+    n: int = 10_000, doses: int = 41, coefficients: Sequence[float] = COEFFICIENTS, seed: int = 0,
+    batch_size: int = 1000,
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Slide one subspace from base to source in small steps, and find where the answer flips.
 
-    Only pairs are used whose answer the causal model flips on the way.
+    Only pairs are used whose answer the causal model flips on the way, n of them where 12 n random pairs hold so many.
 
     Returns:
         causal: value of the variable at which the causal model flips, (0.6 - rest) / coefficient, in [0, 1].
@@ -36,12 +37,16 @@ def dose_response(
     causal = (THRESHOLD - rest) / coefficients[variable]
 
     images, device = torch.from_numpy(check_images(images)), model_device(intervenable.model)
-    X_base, X_source = images[base].to(device), images[source].to(device)
-    here, there = (run_plainly(intervenable, X).activations for X in (X_base, X_source))
-    subspaces = one_source_subspaces(intervenable, [block], len(base))
-    dose = np.linspace(0, 1, doses)
-    between = ([torch.lerp(a, b, float(d)) for a, b in zip(here, there)] for d in dose)
-    logits = np.stack([intervene(intervenable, X_base, mixed, subspaces).cpu().numpy() for mixed in between])
+    layer = common_layer(intervenable)
+    dose, logits = np.linspace(0, 1, doses), []
+    for start in range(0, len(base), batch_size):
+        X_base, X_source = (images[index[start:start + batch_size]].to(device) for index in (base, source))
+        here, there = (run_plainly(intervenable, X) for X in (X_base, X_source))
+        subspaces = one_source_subspaces(intervenable, [block], len(X_base))
+        resumed = X_base if layer == "conv1" else here.inputs
+        between = ([torch.lerp(*ends, float(d)) for ends in zip(here.activations, there.activations)] for d in dose)
+        logits.append([intervene(intervenable, resumed, mixed, subspaces, layer).cpu().numpy() for mixed in between])
+    logits = np.concatenate(logits, axis=1)
     changed = (logits > 0) != (logits[0] > 0)
     flips = changed.any(axis=0) & ((logits[0] > 0) == pairs.y_base[flip].astype(bool))
     step = np.maximum(changed.argmax(axis=0), 1)

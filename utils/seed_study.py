@@ -18,7 +18,7 @@ import torch
 from tqdm.auto import tqdm
 
 from utils.anatomy import STEPS, run_anatomy
-from utils.alignment_measures import cause_isolate, complement_iia, self_consistency
+from utils.alignment_measures import cause_isolate, complement_iia, self_consistency, unaligned_effects
 from utils.checkpoint_utils import BASE_CNN, load_checkpoint, load_or_train_base_cnn
 from utils.counterfactual_data_utils import PairBatch, PairPool
 from utils.das_utils import das_train, iit_train
@@ -117,7 +117,8 @@ def measure_block(intervenable: pv.IntervenableModel, images: np.ndarray, labels
     low, high = (round(bound * len(right)) for bound in HOLDOUT)
     inside = np.zeros(right.shape, dtype=bool)
     inside[low:high, low:high] = True
-    figures = {f"map {i} {j}": right[i, j] / count[i, j] for i, j in np.ndindex(right.shape)}
+    share = np.divide(right, count, out=np.full(right.shape, np.nan), where=count > 0)
+    figures = {f"map {i} {j}": share[i, j] for i, j in np.ndindex(right.shape)}
     return figures | {f"iia {name} block": right[where].sum() / count[where].sum()
                       for name, where in (("inside", inside), ("outside", ~inside))}
 
@@ -177,7 +178,13 @@ def run_recipe(name: str, seed: int, data: tuple) -> dict:
     """One of the recipes at conv1."""
     images, labels, test, test_labels = data
     intervenable, _ = train_by_recipe(name, images, labels, seed)
-    return measure_score(intervenable, test, test_labels, RECIPES[name].variables)
+    groups = RECIPES[name].variables
+    figures = measure_score(intervenable, test, test_labels, groups)
+    figures["self-consistency"] = self_consistency(intervenable, test, test_labels, groups)
+    complement = complement_iia(intervenable, test, test_labels, sum(groups, ()))
+    figures |= {f"complement {key}": complement[key] for key in ("iia", "flip_iia")}
+    effects = unaligned_effects(intervenable, RECIPES[name].layer, test, test_labels)
+    return figures | {f"unaligned effect {unit}": effect for unit, effect in enumerate(effects)}
 
 
 EXPERIMENTS = {
