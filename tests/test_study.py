@@ -1,10 +1,14 @@
 """The study over seeds: its pools do what they claim, and the committed table is whole."""
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from utils import anatomy, recipes, seed_study
+from utils.checkpoint_utils import BASE_CNN, load_checkpoint
 from utils.data_utils import causal_model, create_dataset
 from utils.model_utils import PyTorchCNN
 from utils.response_measures import map_iia, slope_and_correlation
@@ -105,3 +109,17 @@ def test_the_map_counts_every_pair(data):
     intervenable = recipes.RECIPES["three"].build(PyTorchCNN())
     right, count = map_iia(intervenable, *data, n=500)
     assert count.sum() == 500 and (right <= count).all() and count.shape == (10, 10)
+
+
+def test_the_committed_table_belongs_to_the_shipped_network_and_recipes():
+    table = pd.read_csv(seed_study.STUDY)
+    assert list(table.columns) == list(seed_study.FIELDS)
+    assert not table.duplicated(["experiment", "seed", "measure"]).any() and table["value"].notna().all()
+    assert set(table["experiment"]) == set(seed_study.EXPERIMENTS)
+    seeds = table.groupby("experiment")["seed"].nunique()
+    assert (seeds[~seeds.index.str.startswith("anatomy")] >= 5).all()
+    provenance = json.loads(seed_study.STUDY.with_suffix(".json").read_text())
+    assert provenance["base_cnn_sha256"] == load_checkpoint(BASE_CNN)[1]["sha256"]
+    now = {name: asdict(recipe) for name, recipe in recipes.RECIPES.items()}
+    assert provenance["recipes"] == json.loads(json.dumps(now)) and provenance["pairs"] == 10_000
+    assert provenance["test_data_seed"] == recipes.TEST_SEED != provenance["train_data_seed"]
