@@ -9,6 +9,7 @@ sys.path.insert(0, str(ROOT))
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from nbval.plugin import IPyNbCell  # noqa: E402
 
 from utils.data_utils import create_dataset  # noqa: E402
 
@@ -27,5 +28,5 @@ def fixed_seed():
 def pytest_collection_modifyitems(items):
     """A kernel on a busy machine may take 10 s to flush its last output; nbval waits 5 s and has no option for it."""
     for item in items:
-        if hasattr(item.parent, "output_timeout"):
-            item.parent.output_timeout = 120
+        if isinstance(item, IPyNbCell):
+            item.output_timeout = 120

@@ -94,9 +94,21 @@ def test_execution_writes_notebook_and_page(tmp_path):
     assert stored.cells[0].execution_count == 1 and "execution" not in stored.cells[0].metadata
 
 
-def nbval(path):
+def nbval(path, *options):
     return run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", f"addopts=--nbval --nbval-current-env "
-               f"--nbval-sanitize-with {ROOT}/tests/nbval_sanitize.cfg", "--rootdir", str(path.parent), str(path))
+               f"--nbval-sanitize-with {ROOT}/tests/nbval_sanitize.cfg", "--rootdir", str(path.parent), *options,
+               str(path))
+
+
+@pytest.mark.parametrize("options, passes", [((), False), (("-p", "tests.conftest"), True)], ids=["nbval alone", "ours"])
+def test_nbval_waits_for_a_slow_kernel(tmp_path, options, passes):
+    slow = "import time; get_ipython().kernel.post_handler_hook = lambda: time.sleep(8)"  # between reply and idle
+    path = small_notebook(tmp_path, slow)
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].execution_count = 1
+    nbformat.write(notebook, path)
+    result = nbval(path, *options)
+    assert (result.returncode == 0) == passes, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize(
