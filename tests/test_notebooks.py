@@ -100,7 +100,7 @@ def nbval(path, *options):
                str(path))
 
 
-@pytest.mark.parametrize("options, passes", [((), False), (("-p", "tests.conftest"), True)], ids=["nbval alone", "ours"])
+@pytest.mark.parametrize("options, passes", [((), False), (("-p", "tests.conftest"), True)], ids=["nbval", "ours"])
 def test_nbval_waits_for_a_slow_kernel(tmp_path, options, passes):
     slow = "import time; get_ipython().kernel.post_handler_hook = lambda: time.sleep(8)"  # between reply and idle
     path = small_notebook(tmp_path, slow)

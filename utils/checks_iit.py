@@ -1,0 +1,280 @@
+"""Checks of the exercises in notebooks 3 to 5: each tries what a learner made and names the likely mistake."""
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+
+from utils.checks import (WrongAnswer, bce, call, require_draws, compare, matches, own_rng, require,
+                          require_value)
+from utils.data_utils import COEFFICIENTS, THRESHOLD, causal_model, intervene_on_labels
+from utils.intervention_utils import build_intervenable
+from utils.model_utils import PyTorchCNN
+
+MIN_PAIRS = 1_000
+
+
+@own_rng()
+def check_joint_loss(f: Callable) -> str:
+    """Exercise 3.1: ``f(swapped_logits, y_counterfactual, base_logits, y_base, weight)`` gives the loss, a scalar."""
+    y, y_base = torch.tensor([1.0, 0, 1, 1, 0, 1]), torch.tensor([0.0, 0, 1, 0, 1, 1])
+    for w in (0.25, 3.0):
+        swapped, base = (3 * torch.randn(2, 6)).unbind()
+        inputs = [x.clone().requires_grad_() for x in (swapped, base)]
+        got = f(inputs[0], y, inputs[1], y_base, w)
+        a, b, a_base = bce(swapped, y), bce(base, y_base), bce(swapped, y_base)
+        require_value(got)
+        require(isinstance(got, torch.Tensor), f"Your function returned a {type(got).__name__}: return the tensor "
+                "itself, without item or float, so that backward can start from it.")
+        require(got.shape != (6,), "There is a loss for every pair: take the mean over the pairs.")
+        twice, half = bce(torch.sigmoid(swapped), y), bce(torch.sigmoid(base), y_base)
+        compare(got, a + w * b, {
+            "The weight is not used: it multiplies the behavior part.": a + b,
+            "The weight is on the interchange part: it belongs to the behavior part.": w * a + b,
+            "The weight is on both parts: the interchange part counts once.": w * (a + b),
+            "The behavior part is missing: add weight times the loss of base_logits against y_base.": a,
+            "The interchange part is compared with y_base: its answers are in y_counterfactual.":
+                (a_base + w * b, a_base + w * bce(base, y)),
+            "The behavior part is compared with y_counterfactual: its answers are in y_base.": a + w * bce(base, y),
+            "The sigmoid is taken twice: binary_cross_entropy_with_logits takes the logits as they are.":
+                (twice + w * half, twice + w * b, a + w * half),
+            "These are sums over the pairs: take the mean of each part.":
+                (6 * (a + w * b), 6 * a + w * b, a + 6 * w * b),
+            "This is a mixture, (1 - weight) and weight: the interchange part counts in full.": (1 - w) * a + w * b,
+        }, weight=w, interchange=a, behavior=b)
+        grads = torch.autograd.grad(got, inputs, allow_unused=True) if got.requires_grad else (None, None)
+        for part, grad in zip(("swapped_logits", "base_logits"), grads):
+            require(grad is not None, f"The value is right, but no gradient reaches {part}: compute in torch, without "
+                    "detach, item or no_grad.")
+    return "Passed: the loss is right for two weights, and its gradient reaches both kinds of logits."
+
+
+@own_rng()
+def check_parameters_to_train(f: Callable) -> str:
+    """Exercise 3.2: ``f(intervenable, method)`` gives the optimizer's parameters for method "das" and "iit"."""
+    for method in ("das", "iit"):
+        intervenable = build_intervenable(PyTorchCNN(), "fc1", 1, num_sources=2)
+        network = {id(p) for p in intervenable.model.parameters()}
+        rotation = {id(p) for i in intervenable.interventions.values() for p in i.parameters()}
+        got = f(intervenable, method)
+        require_value(got)
+        require(not isinstance(got, torch.Tensor), "Return a list of parameters, even if there is just one.")
+        got = list(got)
+        require(bool(got), f"There are no parameters for {method!r}: a generator that was used before is empty, so "
+                "return a list.")
+        require(all(isinstance(p, torch.nn.Parameter) for p in got),
+                "Not all are parameters (names, or results computed from parameters?): take them from .parameters().")
+        ids = {id(p) for p in got}
+        require(ids <= network | rotation, "Some parameters are not those of this intervenable: were they copied?")
+        require(method == "iit" or not ids & network,
+                "'das' trains the network too: the network stays as it is, and only the rotation is trained.")
+        require(rotation <= ids, f"The rotation is forgotten: {method!r} trains the interventions' parameters.")
+        frozen = not all(p.requires_grad for p in intervenable.model.parameters())
+        require(method == "das" or not frozen, "No gradient reaches the network: pyvene froze it when it was wrapped. "
+                "Call intervenable.enable_model_gradients() first.")
+        require(method == "das" or network <= ids, "'iit' trains the network too: its parameters are missing.")
+        require(len(ids) == len(got), "A parameter is in the list more than once: linked interventions share their "
+                "rotation, so keep each parameter once.")
+        require(all(p.requires_grad for p in got), f"No gradient reaches some of the parameters for {method!r}: their "
+                "requires_grad is False.")
+    return "Passed: 'das' trains the rotation alone, 'iit' rotation and network, and the gradient reaches all of them."
+
+
+def check_ablation(table: pd.DataFrame) -> str:
+    """Exercise 3.3: a table of a row "baseline" and at least one more; columns iia, flip_iia, keep, behavior, n."""
+    require(table is not None, "The table is None: is the last line of its cell an assignment?")
+    require(isinstance(table, pd.DataFrame), f"A pandas DataFrame was expected, not a {type(table).__name__}.")
+    shares = ["iia", "flip_iia", "keep", "behavior"]
+    missing = [name for name in (*shares, "n") if name not in table.columns]
+    require(not missing, f"Columns are missing: {', '.join(missing)}.")
+    require(len(table) > 1 and any("baseline" in str(name).lower() for name in table.index), "The baseline is missing: "
+            "without a row 'baseline', the unchanged setting, there is nothing to compare with.")
+    figures = table[[*shares, "n"]].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    require(not np.isnan(figures).any(), "Some figures are NaN or text: was every setting measured?")
+    require((figures[:, :4] >= 0).all() and (figures[:, :4] <= 1).all(),
+            "Some shares lie outside [0, 1]: are they percentages?")
+    require((figures[:, 4] >= MIN_PAIRS).all(), f"Some rows come from fewer than {MIN_PAIRS:,} pairs: the interval is "
+            "then wider than most differences.")
+    require(len(np.unique(figures[:, [0, 1, 3]], axis=0)) == len(table),
+            "Two rows are identical: did the change reach the training?")
+    return f"Passed: {len(table)} settings, each measured on {figures[:, 4].min():,.0f} pairs or more."
+
+
+def check_partition(f: Callable) -> str:
+    """Exercise 4.1: ``f(directions, num_sources)`` gives each source its block of a shared basis: lists of indices."""
+    for d, k in ((6, 3), (4, 2), (1, 3)):
+        got = f(d, k)
+        require_value(got)
+        example = f" For directions={d}, num_sources={k}, yours is {got}."
+        try:
+            blocks = [[int(i) for i in block] for block in got]
+        except TypeError as error:
+            raise WrongAnswer(f"A list of blocks is wanted, each a list of indices.{example}") from error
+        expected = [list(range(i * d, (i + 1) * d)) for i in range(k)]
+        if blocks == expected:
+            continue
+        share = [list(range(i * (d // k), (i + 1) * (d // k))) for i in range(k)]
+        indices = sum(blocks, [])
+        for condition, message in [
+            (blocks == [[i * d, (i + 1) * d] for i in range(k)],
+             "These are the bounds [start, end) of the blocks: list the indices themselves."),
+            (blocks == share, "The directions are divided among the sources: each source has `directions` of its own."),
+            (len(blocks) != k, f"The number of blocks is {len(blocks)}: each of the {k} sources needs one."),
+            (k > 1 and all(b == blocks[0] for b in blocks),
+             "All sources have the same block: the last one would overwrite the others."),
+            (len(set(indices)) < len(indices), "Blocks overlap: no direction may belong to two sources."),
+            (blocks == expected[::-1], "The blocks are in reverse order: source 0 has the first block."),
+            ([sorted(b) for b in blocks] == expected, "The directions are the right ones, but within "
+             "a block they are not in ascending order."),
+        ]:
+            require(not condition, message + example)
+        raise WrongAnswer(f"Not right yet: {expected} was expected.{example}")
+    return "Passed: the blocks are disjoint, complete and in order for three sizes."
+
+
+def check_multi_source_answers(f: Callable) -> str:
+    """Exercise 4.2: ``f(z_base (n, 3), z_sources (k, n, 3), groups)`` gives the counterfactual answers (n,)."""
+    base, *all_sources = np.random.default_rng(0).uniform(size=(4, 300, 3))
+
+    def answer(sources: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:
+        return causal_model(intervene_on_labels(base, sources, groups))
+
+    for groups in ([[2], [0]], [[0], [1], [2]], [[0, 1], [2]]):
+        k = len(groups)
+        sources = np.stack(all_sources[:k])
+        compare(call(f, base, sources, groups), answer(sources, groups), {
+            "All variables come from the first source: this is single-source data for a multi-source model. Source i "
+            "sets the variables in groups[i].": (answer(sources[[0] * k], groups), causal_model(sources[0])),
+            "The last source wins: everything comes from it, but source i sets the variables in groups[i] alone.":
+                (answer(sources[[-1] * k], groups), causal_model(sources[-1])),
+            "This is the base's own answer: nothing has come from the sources.": causal_model(base),
+            "The sources are in the wrong order: source i sets the variables in groups[i].":
+                answer(sources[::-1], groups),
+            "Only the last source leaves a trace: start from the base once, not anew for each source.":
+                answer(sources[-1:], groups[-1:]),
+            "Source i sets variable i here: it should set the variables in groups[i].":
+                answer(sources, [[i] for i in range(k)]),
+            "Only one variable of a group comes from its source: all of them must.":
+                tuple(answer(sources, [[group[i]] for group in groups]) for i in (0, -1)),
+        }, z_base=base, source_0=sources[0], source_1=sources[1], groups=sum(groups, []))
+    return "Passed: 300 tuples get the right counterfactual answers for three ways to share the variables."
+
+
+def check_draw_tuples(f: Callable) -> str:
+    """Exercise 4.3: ``f(n, num_images, num_sources, rng)`` draws base (n,) and sources (num_sources, n), integers."""
+    require_draws(f, 20, 30, 3)
+    return "Passed: the draws of base and three sources stay in range, differ and follow the generator that is passed."
+
+
+def check_correlations(f: Callable) -> str:
+    """Exercise 4.4: ``f(coordinates (n, k), labels (n, 3))`` gives the absolute correlations (k, 3)."""
+    rng = np.random.default_rng(0)
+    labels = rng.uniform(size=(200, 3))
+    for k in (3, 2):
+        x = 3 * labels @ rng.normal(size=(3, k)) + rng.normal(size=(200, k))
+        whole, covariance = np.corrcoef(x.T, labels.T), np.cov(x.T, labels.T)[:k, k:]
+        signed = whole[:k, k:]
+        compare(call(f, x, labels), np.abs(signed), {
+            "The table is transposed: a row for each direction, a column for each variable.":
+                (np.abs(signed.T), signed.T),
+            "The sign is still there: take the absolute value.": signed,
+            "This is the whole matrix of corrcoef: only the block of directions against variables is wanted.":
+                (whole, np.abs(whole)),
+            "This is the correlation of the directions with one another: take the block beside it, [:k, k:].":
+                (whole[:k, :k], np.abs(whole[:k, :k])),
+            "These are covariances: divide by both standard deviations, as np.corrcoef does.":
+                (covariance, np.abs(covariance)),
+        })
+    return "Passed: the absolute correlations are right for three directions and for two."
+
+
+def check_normalized_iia(f: Callable) -> str:
+    """Exercise 5.1: ``f(iia, baselines, ceiling)`` scales iia so that the best baseline is 0 and the ceiling 1."""
+    iia, baselines, ceiling = 0.9, [0.6, 0.7, 0.5, 0.55], 0.98
+    compare(f(iia, list(baselines), ceiling), (iia - 0.7) / (ceiling - 0.7), {
+        "This takes the mean of the baselines: take the best one.":
+            (iia - np.mean(baselines)) / (ceiling - np.mean(baselines)),
+        "This takes the first baseline: take the best one.": (iia - 0.6) / (ceiling - 0.6),
+        "This takes the least baseline: take the best one.": (iia - 0.5) / (ceiling - 0.5),
+        "This is the distance from the best baseline: divide it by what there is to gain, ceiling - baseline.":
+            iia - 0.7,
+        "The ceiling is ignored: divide by ceiling - best baseline, not by 1 - best baseline.": (iia - 0.7) / 0.3,
+        "The baseline is not taken off below the line: divide by ceiling - best baseline.": (iia - 0.7) / ceiling,
+        "The baseline is ignored: take it off above and below the line.": iia / ceiling,
+    }, iia=iia, baselines=baselines, ceiling=ceiling)
+    return "Passed: the best of four baselines is 0 and the ceiling is 1."
+
+
+def check_flip_point(f: Callable) -> str:
+    """Exercise 5.2: ``f(z_base (n, 3), variable)`` gives the variable's value (n,) at which the answer flips."""
+    z = np.random.default_rng(0).uniform(size=(50, 3))
+    for variable, weight in enumerate(COEFFICIENTS):
+        others = z.sum(axis=1) - z[:, variable]
+        rest = z @ np.array(COEFFICIENTS) - weight * z[:, variable]
+        expected = (THRESHOLD - rest) / weight
+        compare(call(f, z, variable), expected, {
+            "The variable itself is counted in the rest: leave it out.":
+                (THRESHOLD - weight * z.sum(axis=1)) / weight,
+            "This is the weighted product at the threshold: divide by the variable's coefficient.": THRESHOLD - rest,
+            "The coefficients are missing in the rest: the other variables count 0.4 times each.":
+                ((THRESHOLD - others) / weight, THRESHOLD - others),
+            "The values are cut to [0, 1]: leave those outside as they are, they say that no value flips the answer.":
+                expected.clip(0, 1),
+            "The sign is wrong: it is the threshold minus the rest.": -expected,
+        }, z_base=z, variable=variable)
+    return "Passed: for each of the three variables the causal model flips at these values."
+
+
+def check_isolating(f: Callable) -> str:
+    """Exercise 5.3: ``f(z_base, z_source, variable, tolerance, distance)`` tells (n,) which pairs agree on it alone."""
+    base, source = np.random.default_rng(0).uniform(size=(2, 3000, 3))
+    for variable in range(3):
+        change = source - base
+        size, others = np.abs(change), [v for v in range(3) if v != variable]
+        near, far = size[:, variable] <= 0.1, (size[:, others] >= 0.3).all(axis=1)
+        any_far, signed_far = (size[:, others] >= 0.3).any(axis=1), (change[:, others] >= 0.3).all(axis=1)
+        signed_near = change[:, variable] <= 0.1
+        compare(call(f, base, source, variable, 0.1, 0.3), near & far, {
+            "It is the other way round: the pairs agree on the variable and differ in the others.":
+                ((size[:, others] <= 0.1).all(axis=1) & (size[:, variable] >= 0.3), ~(near & far)),
+            "One other variable that differs is not enough: each of them must, so use all in place of any.":
+                near & any_far,
+            "The other variables are not asked: they must differ by `distance` or more.": near,
+            "The agreement on the variable is not asked: it must be within `tolerance`.": far,
+            "The absolute value is forgotten: a difference can be negative.":
+                (signed_near & far, near & signed_far, signed_near & signed_far),
+        }, z_base=base, z_source=source, variable=variable)
+    return "Passed: of 3,000 pairs, those that isolate each of the three variables are found."
+
+
+def _r2(x: np.ndarray, y: np.ndarray, fitted: slice, tested: slice, intercept: bool = True) -> tuple[float, float]:
+    """R^2 of a least-squares fit to the rows ``fitted`` on the rows ``tested``, and the correlation there."""
+    design = np.column_stack([x, np.ones(len(x))]) if intercept else x
+    predicted = design[tested] @ np.linalg.lstsq(design[fitted], y[fitted], rcond=None)[0]
+    r2 = 1 - ((y[tested] - predicted) ** 2).mean() / y[tested].var()
+    return r2, np.corrcoef(predicted, y[tested])[0, 1]
+
+
+def check_probe_r2(f: Callable) -> str:
+    """Exercise 5.4: ``f(coordinates (n, k), values (n,))`` fits the first half; gives R^2 on the second, a float."""
+    rng = np.random.default_rng(0)
+    for n, k, signal in ((80, 30, 0.0), (200, 3, 1.0)):
+        x, y = rng.normal(size=(n, k)), 2 + rng.normal(size=n)
+        y = y + signal * x @ (np.arange(k) + 1) / 2
+        first, second, every = slice(n // 2), slice(n // 2, n), slice(n)
+        expected, correlation = _r2(x, y, first, second)
+        got = call(f, x, y)
+        if matches(got, 1 - (1 - expected) * y[second].var() / ((y[second] - y[first].mean()) ** 2).mean()):
+            continue  # the other usual definition compares with guessing the mean of the first half
+        compare(got, expected, {
+            "This is measured on the half that it was fitted to, where even noise fits: use the second half.":
+                tuple(_r2(x, y, first, first, one)[0] for one in (True, False)),
+            "The fit has seen the second half: fit to the first half alone.":
+                tuple(_r2(x, y, every, half, one)[0] for half in (second, every) for one in (True, False)),
+            "The halves are swapped: fit to the first, measure on the second.": _r2(x, y, second, first)[0],
+            "The intercept is missing: add a column of ones to the coordinates.": _r2(x, y, first, second, False)[0],
+            "This is a correlation: R^2 = 1 - squared error / squared distance from the mean, which also counts a "
+            "wrong scale.": (correlation, correlation**2),
+            "Values below 0 are cut: let them show, they are worse than guessing the mean.": max(expected, 0.0),
+        })
+    return "Passed: R^2 is right where there is a signal, and not above 0 where there is only noise."
