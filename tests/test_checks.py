@@ -8,13 +8,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from utils import checks as A, checks_iit as B
-from utils.checks import WrongAnswer
+from utils import checks_das, checks_data, checks_iit, checks_measures
+from utils.check_helpers import WrongAnswer, compare
 from utils.data_utils import causal_model
 from utils.intervention_utils import CNNConfig, pv
 from utils.model_utils import LAYER_SIZES
 
-CHECKS = {name: check for module in (A, B) for name, check in vars(module).items() if name.startswith("check_")}
+MODULES = (checks_data, checks_das, checks_iit, checks_measures)
+CHECKS = {name: check for module in MODULES for name, check in vars(module).items() if name.startswith("check_")}
 COEFFICIENTS = np.array([0.4, 0.4, 0.4])
 bce = F.binary_cross_entropy_with_logits
 GENERATOR = np.random.default_rng(0)  # of a learner's own
@@ -617,20 +618,20 @@ def test_random_numbers_are_left_alone(name):
 
 def test_other_errors_pass_through_with_their_traceback():
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
-        A.check_train_step(lambda model, optimizer, X, y: model(X) @ X.new_ones(7, 7))
+        checks_data.check_train_step(lambda model, optimizer, X, y: model(X) @ X.new_ones(7, 7))
     with pytest.raises(TypeError, match="argument"):
-        A.check_causal_answers(lambda: None)
+        checks_data.check_causal_answers(lambda: None)
     with pytest.raises(AttributeError):
-        A.check_rotated_swap(lambda b, s, Q: b.nothing)
+        checks_das.check_rotated_swap(lambda b, s, Q: b.nothing)
 
 
 def test_a_wrong_answer_is_an_assertion_error():
-    assert issubclass(WrongAnswer, AssertionError) and B.WrongAnswer is WrongAnswer
+    assert issubclass(WrongAnswer, AssertionError)
 
 
 def test_numbers_that_only_differ_by_the_tolerance_of_float32_pass_and_nan_does_not():
-    A.compare(np.float32(0.1), 0.1, {})
+    compare(np.float32(0.1), 0.1, {})
     with pytest.raises(WrongAnswer, match="should be 0.1, but yours is nan"):
-        A.compare(np.nan, 0.1, {})
+        compare(np.nan, 0.1, {})
     with pytest.raises(WrongAnswer, match=r"with z = \[3, 4\], w = 2 the result should be 1.0, but yours is 0.0"):
-        A.compare([0, 0, 1], [0, 1, 1], {}, z=[[1, 2], [3, 4], [5, 6]], w=2)
+        compare([0, 0, 1], [0, 1, 1], {}, z=[[1, 2], [3, 4], [5, 6]], w=2)

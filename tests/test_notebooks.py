@@ -90,8 +90,15 @@ def test_execution_writes_notebook_and_page(tmp_path):
     assert result.returncode == 0 and "0_small.ipynb" in result.stdout and " s\n" in result.stdout
     page = (tmp_path / "out" / "0_small.html").read_text()
     assert "seen" in page and 'src="https://' not in page
-    stored = nbformat.read(tmp_path / "out" / "0_small.ipynb", as_version=4)
-    assert stored.cells[0].execution_count == 1 and "execution" not in stored.cells[0].metadata
+    cell = nbformat.read(tmp_path / "out" / "0_small.ipynb", as_version=4).cells[0]
+    assert cell.execution_count == 1 and "execution" not in cell.metadata
+
+
+def stored(path, *outputs):
+    """Make the notebook's first cell look executed, with these outputs."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].update(execution_count=1, outputs=list(outputs))
+    nbformat.write(notebook, path)
 
 
 def nbval(path, *options):
@@ -104,24 +111,19 @@ def nbval(path, *options):
 def test_nbval_waits_for_a_slow_kernel(tmp_path, options, passes):
     slow = "import time; get_ipython().kernel.post_handler_hook = lambda: time.sleep(8)"  # between reply and idle
     path = small_notebook(tmp_path, slow)
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells[0].execution_count = 1
-    nbformat.write(notebook, path)
+    stored(path)
     result = nbval(path, *options)
     assert (result.returncode == 0) == passes, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize(
-    "source, stored, passes",
+    "source, text, passes",
     [("print(1 + 1)", "2\n", True), ("print(1 + 1)", "3\n", False), ("assert False", "", False)],
     ids=["right", "stale output", "failing claim"],
 )
-def test_nbval_catches_a_broken_notebook(tmp_path, source, stored, passes):
+def test_nbval_catches_a_broken_notebook(tmp_path, source, text, passes):
     path = small_notebook(tmp_path, source)
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells[0].execution_count = 1
-    notebook.cells[0].outputs = [nbformat.v4.new_output("stream", name="stdout", text=stored)] if stored else []
-    nbformat.write(notebook, path)
+    stored(path, *([nbformat.v4.new_output("stream", name="stdout", text=text)] if text else []))
     result = nbval(path)
     assert (result.returncode == 0) == passes, result.stdout + result.stderr
 

@@ -8,7 +8,7 @@ from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
 from utils.counterfactual_data_utils import check_groups
 from utils.data_utils import VARIABLE_NAMES
-from utils.model_utils import LAYER_SIZES
+from utils.model_utils import LAYER_SIZES, check_layer
 from utils.plot_utils import BLACK, RED, VARIABLE_COLORS
 
 BOXES = ("image", *LAYER_SIZES, "answer")
@@ -26,7 +26,7 @@ def _blank(axes: Axes, title: str) -> None:
     axes.axis("off")
 
 
-def draw_causal_model(axes: Axes, groups: Sequence[Sequence[int]] = (), title: str = "causal model") -> None:
+def draw_causal_model(axes: Axes, groups: Sequence[Sequence[int]]) -> None:
     """The causal graph; variables that some source sets are filled in their color."""
     aligned = {v for group in groups for v in group}
     total, answer = (2.6, 1.6), (4.6, 1.6)
@@ -44,25 +44,24 @@ def draw_causal_model(axes: Axes, groups: Sequence[Sequence[int]] = (), title: s
     _arrow(axes, (3.1, 1.6), (4.1, 1.6))
     axes.text(4.6, 0.75, "answer", ha="center", fontsize=10)
     axes.set(xlim=(-2.0, 5.4), ylim=(-0.8, 4.0))
-    _blank(axes, title)
+    _blank(axes, "causal model")
 
 
-def _center(box: str) -> float:
-    return BOXES.index(box) * (WIDTH + GAP) + WIDTH / 2
+def _left(box: str) -> float:
+    return BOXES.index(box) * (WIDTH + GAP)
 
 
-def _draw_row(axes: Axes, y: float, layer: str, groups: Sequence[Sequence[int]], name: str = "", upto: str = "answer",
-              start: str = "image") -> None:
+def _draw_row(axes: Axes, y: float, layer: str, groups: Sequence[Sequence[int]], name: str = "",
+              upto: str = "answer") -> None:
     """The network as a row of boxes; in ``layer`` a band for each group, split where a group has several variables."""
     for i, box in enumerate(BOXES):
-        x = i * (WIDTH + GAP)
-        used = BOXES.index(start) <= i <= BOXES.index(upto)
-        color = BLACK if used else "#D0D0D0"
+        x = _left(box)
+        color = BLACK if i <= BOXES.index(upto) else "#D0D0D0"
         axes.add_patch(Rectangle((x, y), WIDTH, HEIGHT, facecolor="white", edgecolor=color, linewidth=1.3))
         axes.text(x + WIDTH / 2, y - 0.28, box, ha="center", va="center", fontsize=9, color=color)
         if i:
             _arrow(axes, (x - GAP, y + HEIGHT / 2), (x, y + HEIGHT / 2), color)
-    x = BOXES.index(layer) * (WIDTH + GAP)
+    x = _left(layer)
     band = HEIGHT / 3  # three directions fill fc1; elsewhere much is left
     for i, group in enumerate(groups):
         for j, variable in enumerate(group):
@@ -73,26 +72,23 @@ def _draw_row(axes: Axes, y: float, layer: str, groups: Sequence[Sequence[int]],
     axes.text(-0.25, y + HEIGHT / 2, name, ha="right", va="center", fontsize=10)
 
 
-def draw_alignment(groups: Sequence[Sequence[int]], layer: str, title: str = "") -> Figure:
+def draw_alignment(groups: Sequence[Sequence[int]], layer: str) -> Figure:
     """The causal graph and the network side by side; a variable and the part aligned with it share a color.
 
     Args:
         groups: for each source the variables that it sets: one band in the layer for each source.
         layer: conv1, conv2, conv3 or fc1.
-        title: of the whole picture.
 
     Raises:
         ValueError: no such layer, or groups that overlap.
     """
-    if layer not in LAYER_SIZES:
-        raise ValueError(f"layer must be one of {list(LAYER_SIZES)}, got {layer!r}")
+    check_layer(layer)
     groups = check_groups(groups)
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 2.9), width_ratios=[1, 1.35])
     draw_causal_model(left, groups)
     _draw_row(right, 0, layer, groups)
-    right.set(xlim=(-0.3, _center("answer") + WIDTH), ylim=(-1.0, 2.3))
+    right.set(xlim=(-0.3, _left("answer") + 1.5 * WIDTH), ylim=(-1.0, 2.3))
     _blank(right, f"network, aligned at {layer}")
-    figure.suptitle(title)
     return figure
 
 
@@ -103,12 +99,11 @@ def draw_interchange(layer: str = "conv3", group: Sequence[int] = (1,)) -> Figur
         layer: where the subspace is.
         group: variables that it holds.
     """
-    if layer not in LAYER_SIZES:
-        raise ValueError(f"layer must be one of {list(LAYER_SIZES)}, got {layer!r}")
-    groups, x = check_groups([group]), _center(layer)
+    check_layer(layer)
+    groups, x = check_groups([group]), _left(layer) + WIDTH / 2
     figure, axes = plt.subplots(1, 3, figsize=(14, 3.8), width_ratios=[1, 1, 0.85])
     for axis in axes[:2]:
-        axis.set(xlim=(-1.6, _center("answer") + WIDTH), ylim=(-0.9, 5.0))
+        axis.set(xlim=(-1.6, _left("answer") + 1.5 * WIDTH), ylim=(-0.9, 5.0))
     _draw_row(axes[0], 3.0, layer, groups, "source", upto=layer)
     _draw_row(axes[0], 0.0, layer, [], "base", upto=layer)
     axes[0].text(x, 2.3, "read the coordinates", ha="center", va="center", fontsize=9, color=RED)

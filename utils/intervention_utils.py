@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from utils.model_utils import LAYER_SIZES, PyTorchCNN, model_device, predict
+from utils.model_utils import LAYER_SIZES, PyTorchCNN, check_layer, model_device, predict
 from utils.validation import check_count
 
 with contextlib.redirect_stdout(io.StringIO()):  # pyvene prints an advertisement for a backend we do not use
@@ -163,8 +163,7 @@ def build_intervenable(
     """
     if not isinstance(model, PyTorchCNN):
         raise TypeError(f"model must be a PyTorchCNN, got {type(model).__name__}")
-    if layer not in LAYER_SIZES:
-        raise ValueError(f"layer must be one of {list(LAYER_SIZES)}, got {layer!r}")
+    check_layer(layer)
     size, k = check_count(intervention_size, "intervention_size"), check_count(num_sources, "num_sources")
     if size * k > LAYER_SIZES[layer]:
         raise ValueError(

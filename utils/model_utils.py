@@ -42,6 +42,12 @@ class PyTorchCNN(nn.Module):
         return x if logits else torch.sigmoid(x)
 
 
+def check_layer(layer: str) -> None:
+    """Raise ValueError unless ``layer`` is conv1, conv2, conv3 or fc1."""
+    if layer not in LAYER_SIZES:
+        raise ValueError(f"layer must be one of {list(LAYER_SIZES)}, got {layer!r}")
+
+
 def find_device(name: str | None = None) -> torch.device:
     """The device to work on: ``name`` if given, else the first of cuda, mps and cpu that is there.
 
