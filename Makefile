@@ -1,12 +1,15 @@
 # make notebooks   execute every notebook into build/        make test   the whole test suite
 # make lab         JupyterLab on the notebooks               make refresh   execute the notebooks in place
+# make check       is this machine ready?            make learner   copies without solutions, in build/learner/
+# make slides      a talk from each notebook, in build/slides/
 # make study       five seeds of each headline figure and control, about an hour
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+FOLDER ?= notebooks
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: notebooks test lab refresh study clean
+.PHONY: notebooks test lab check learner slides refresh study clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: requirements.txt constraints.txt
@@ -16,8 +19,12 @@ $(VENV)/.installed: requirements.txt constraints.txt
 	$(BIN)/python -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'tutorial.pth').write_text('$(CURDIR)\n')"
 	touch $@
 
-$(VENV)/.installed-tests: $(VENV)/.installed tests/requirements.txt
+$(VENV)/.installed-tests: $(VENV)/.installed tests/requirements.txt workshop/requirements.txt
 	$(BIN)/python -m pip install -r tests/requirements.txt
+	touch $@
+
+$(VENV)/.installed-workshop: $(VENV)/.installed workshop/requirements.txt
+	$(BIN)/python -m pip install -r workshop/requirements.txt
 	touch $@
 
 notebooks: $(VENV)/.installed
@@ -28,7 +35,16 @@ test: $(VENV)/.installed-tests
 	$(BIN)/python -m pytest
 
 lab: $(VENV)/.installed
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	$(BIN)/jupyter lab --notebook-dir=$(FOLDER)
+
+check: $(VENV)/.installed
+	$(BIN)/python workshop/check.py
+
+learner: $(VENV)/.installed-workshop
+	$(BIN)/python workshop/learner.py --into build/learner
+
+slides: $(VENV)/.installed
+	$(BIN)/python workshop/slides.py --into build/slides
 
 refresh: $(VENV)/.installed
 	$(BIN)/python notebooks/execute.py --into notebooks

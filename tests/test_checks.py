@@ -124,6 +124,25 @@ def output_of(layer):
     return f"{layer}.output"
 
 
+def swap_blocks(pick=lambda sources, i: sources[i], block=lambda blocks, i: blocks[i], change=lambda h, base: h - base):
+    def swap(h_base, h_sources, Q, blocks):
+        h = h_base.clone()
+        for i in range(len(blocks)):
+            Q_i = Q[:, block(blocks, i)]
+            h = h + change(pick(h_sources, i), h_base) @ Q_i @ Q_i.T
+        return h
+
+    return swap
+
+
+def only_source(i):
+    def swap(h_base, h_sources, Q, blocks):
+        Q_i = Q[:, blocks[i]]
+        return h_base + (h_sources[i] - h_base) @ Q_i @ Q_i.T
+
+    return swap
+
+
 def gram_schmidt(weight):
     columns = []
     for column in weight.unbind(1):
@@ -295,6 +314,7 @@ RIGHT = {
     ],
     "check_multi_source_answers": [many, many_by_torch],
     "check_draw_tuples": [tuples],
+    "check_multi_swap": [swap_blocks()],
     "check_correlations": [lambda x, z: np.abs(correlate(x, z)), lambda x, z: torch.tensor(correlate(x, z)).abs()],
     "check_normalized_iia": [normalize(), lambda iia, b, c: np.float32((iia - np.max(b)) / (c - np.max(b)))],
     "check_flip_point": [
@@ -494,6 +514,20 @@ WRONG = {
         (lambda z, s, g: many(z, s, [[i] for i in range(len(s))]), "sets variable i here"),
         (lambda z, s, g: many(z, s, [group[:1] for group in g]), "Only one variable of a group"),
         (lambda z, s, g: 1 - many(z, s, g), "Not right yet: with z_base = .*source_1 = .*groups = "),
+    ],
+    "check_multi_swap": [
+        (swap_blocks(pick=lambda sources, i: sources[0]), "single-source data"),
+        (swap_blocks(pick=lambda sources, i: sources[-1]), "The last source wins"),
+        (lambda b, s, Q, blocks: b + (s[-1] - b) @ Q @ Q.T, "The last source wins"),
+        (swap_blocks(block=lambda blocks, i: blocks[0]), "write to the same block"),
+        (swap_blocks(pick=lambda sources, i: sources[-1 - i]), "wrong order"),
+        (only_source(-1), "not anew for each source"),
+        (only_source(0), "return inside the loop"),
+        (swap_blocks(change=lambda h, base: h), "own coordinates are still there"),
+        (lambda *args: swap_blocks()(*args) - args[0], "orthogonal to the blocks is lost"),
+        (lambda b, s, Q, blocks: b + (swap_blocks()(b, s, Q, blocks) - b) / len(s), "mean over the sources"),
+        (lambda b, s, Q, blocks: b, "nothing has been swapped"),
+        (lambda b, s, Q, blocks: -swap_blocks()(b, s, Q, blocks), "Not right yet"),
     ],
     "check_draw_tuples": [
         (lambda n, m, k, rng: (rng.integers(m, size=n), np.stack([rng.integers(m, size=n)] * k)),

@@ -11,6 +11,7 @@ from conftest import ROOT
 from utils.results_utils import END, START, Results, read_results, results_table, write_readme
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+SEE = "What you should see (open it after you have looked)"
 MACHINE_PATH = re.compile(r"(?<![\w.])/(work|root|home|tmp|Users|usr|opt|var)/\w|[A-Z]:\\\\")
 
 
@@ -46,21 +47,74 @@ def test_nothing_of_a_machine_is_shown(notebook):
     assert "cuda" not in "".join(cell.source for cell in code_cells(notebook))
 
 
+def markdown(notebook):
+    return [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+
+
 def test_what_a_reader_is_promised(notebook):
-    first = notebook.cells[0].source
+    first, prose = notebook.cells[0].source, "\n".join(markdown(notebook))
     for promise in ("**What you will learn**", "**Time**", "**You need**"):
         assert promise in first
-    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    assert "**Predict.**" in prose and "**What to see:**" in prose and "## What was found" in prose
+    for part in ("> **Predict.**", "## Check what was said", "## What was found", "## Quiz", "## Where next"):
+        assert part in prose, part
     pictures = [cell for cell in code_cells(notebook) if any("image/png" in o.get("data", {}) for o in cell.outputs)]
-    assert pictures and prose.count("**What to see:**") >= len(pictures)
+    assert pictures and prose.count(f"<summary>{SEE}</summary>") >= len(pictures)
     assert any("assert " in cell.source for cell in code_cells(notebook)), "claims are tied to figures"
+    assert prose.count("https://arxiv.org/abs/") >= 1
+
+
+def test_every_picture_is_followed_by_what_to_see(notebook):
+    cells = notebook.cells
+    for cell, after in zip(cells, cells[1:]):
+        if cell.cell_type == "code" and any("image/png" in o.get("data", {}) for o in cell.outputs):
+            assert SEE in after.source, cell.id
+
+
+def test_the_quiz_has_three_questions_with_folded_answers(notebook):
+    quiz = next(source for source in markdown(notebook) if source.startswith("## Quiz"))
+    questions = re.findall(r"<details><summary>(\d)\. [^<]+\?</summary>\n\n(.+?)\n\n</details>", quiz, re.S)
+    assert [number for number, _ in questions] == ["1", "2", "3"]
+
+
+def test_exercises_are_announced(notebook):
+    sources = markdown(notebook)
+    headers = [source for source in sources if source.startswith("### Exercise")]
+    stated = re.search(r"(\d+) for (\w+) exercises", notebook.cells[0].source)
+    facts = [re.search(r"\*Difficulty ([●○]{3}) · (\d+) minutes\.\* \S+", header) for header in headers]
+    assert all(facts) and stated.group(2) == ("three", "four")[len(headers) - 3]
+    assert sum(int(fact.group(2)) for fact in facts) == int(stated.group(1))
+    difficulties = {fact.group(1) for fact in facts}
+    assert "●○○" in difficulties and "●●●" in difficulties and any(int(fact.group(2)) <= 10 for fact in facts)
+
+
+def test_folds_are_closed(notebook):
+    for source in markdown(notebook):
+        assert source.count("<details>") == source.count("<summary>") == source.count("</details>")
+
+
+def anchors():
+    """The terms of the glossary; in JupyterLab as on GitHub a heading in lower case is its own anchor."""
+    terms = re.findall(r"^### (.+)$", (ROOT / "notebooks" / "glossary.md").read_text(), re.M)
+    assert terms == sorted(terms) and all(re.fullmatch(r"[a-z -]+", term) for term in terms)
+    return {term.replace(" ", "-"): term for term in terms}
 
 
 def test_links_lead_somewhere(notebook):
-    for cell in notebook.cells:
-        for target in re.findall(r"\]\(([^)#]+)\)", cell.source if cell.cell_type == "markdown" else ""):
+    for source in [*markdown(notebook), (ROOT / "notebooks" / "glossary.md").read_text()]:
+        for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", source):
             assert target.startswith("https://") or (ROOT / "notebooks" / target).exists(), target
+            assert not anchor or anchor in anchors(), anchor
+
+
+def test_each_term_is_linked_where_it_first_appears():
+    prose = ["\n".join(markdown(nbformat.read(path, as_version=4))) for path in NOTEBOOKS]
+    words = [re.sub(r"\[[^]]*\]\([^)]*\)", "", text).lower() for text in prose]  # but for links
+    linked = [{anchor for anchor in re.findall(r"glossary\.md#([a-z-]+)", text)} for text in prose]
+    for anchor, term in anchors().items():
+        first = next((n for n, terms in enumerate(linked) if anchor in terms), None)
+        assert first is not None, f"{term} is linked nowhere"
+        if len(term) > 9:  # short terms are everyday words too
+            assert not [n for n, text in enumerate(words[:first]) if term in text], f"{term} before notebook {first}"
 
 
 def small_notebook(folder, *sources):

@@ -1,6 +1,6 @@
 """Checks of the exercises in notebooks 0 and 1: each tries a learner's function and names the likely mistake."""
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -127,8 +127,36 @@ def check_draw_pairs(f: Callable) -> str:
     return "Passed: 40 draws of 20 pairs stay in range, reach every image and follow the generator that is passed."
 
 
+def check_multi_source_answers(f: Callable) -> str:
+    """Exercise 1.3: ``f(z_base (n, 3), z_sources (k, n, 3), groups)`` gives the counterfactual answers (n,)."""
+    base, *all_sources = np.random.default_rng(0).uniform(size=(4, 300, 3))
+
+    def answer(sources: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:
+        return causal_model(intervene_on_labels(base, sources, groups))
+
+    for groups in ([[2], [0]], [[0], [1], [2]], [[0, 1], [2]]):
+        k = len(groups)
+        sources = np.stack(all_sources[:k])
+        compare(call(f, base, sources, groups), answer(sources, groups), {
+            "All variables come from the first source: this is single-source data for a multi-source model. Source i "
+            "sets the variables in groups[i].": (answer(sources[[0] * k], groups), causal_model(sources[0])),
+            "The last source wins: everything comes from it, but source i sets the variables in groups[i] alone.":
+                (answer(sources[[-1] * k], groups), causal_model(sources[-1])),
+            "This is the base's own answer: nothing has come from the sources.": causal_model(base),
+            "The sources are in the wrong order: source i sets the variables in groups[i].":
+                answer(sources[::-1], groups),
+            "Only the last source leaves a trace: start from the base once, not anew for each source.":
+                answer(sources[-1:], groups[-1:]),
+            "Source i sets variable i here: it should set the variables in groups[i].":
+                answer(sources, [[i] for i in range(k)]),
+            "Only one variable of a group comes from its source: all of them must.":
+                tuple(answer(sources, [[group[i]] for group in groups]) for i in (0, -1)),
+        }, z_base=base, source_0=sources[0], source_1=sources[1], groups=sum(groups, []))
+    return "Passed: 300 tuples get the right counterfactual answers for three ways to share the variables."
+
+
 def check_flip_iia(f: Callable) -> str:
-    """Exercise 1.3: ``f(answers, y_base, y_counterfactual)``, (n,) each, gives the accuracy over pairs that flip."""
+    """Exercise 1.4: ``f(answers, y_base, y_counterfactual)``, (n,) each, gives the accuracy over pairs that flip."""
     y_base = np.array([0.0, 1] * 8)
     y = np.where(np.arange(16) < 7, 1 - y_base, y_base)
     answers = np.where(np.isin(np.arange(16), [2, 5, 8, 9, 13]), 1 - y, y)

@@ -6,7 +6,6 @@ import pandas as pd
 import torch
 
 from utils.check_helpers import WrongAnswer, bce, call, compare, own_rng, require, require_draws, require_value
-from utils.data_utils import causal_model, intervene_on_labels
 from utils.intervention_utils import build_intervenable
 from utils.model_utils import PyTorchCNN
 
@@ -131,38 +130,46 @@ def check_partition(f: Callable) -> str:
     return "Passed: the blocks are disjoint, complete and in order for three sizes."
 
 
-def check_multi_source_answers(f: Callable) -> str:
-    """Exercise 4.2: ``f(z_base (n, 3), z_sources (k, n, 3), groups)`` gives the counterfactual answers (n,)."""
-    base, *all_sources = np.random.default_rng(0).uniform(size=(4, 300, 3))
-
-    def answer(sources: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:
-        return causal_model(intervene_on_labels(base, sources, groups))
-
-    for groups in ([[2], [0]], [[0], [1], [2]], [[0, 1], [2]]):
-        k = len(groups)
-        sources = np.stack(all_sources[:k])
-        compare(call(f, base, sources, groups), answer(sources, groups), {
-            "All variables come from the first source: this is single-source data for a multi-source model. Source i "
-            "sets the variables in groups[i].": (answer(sources[[0] * k], groups), causal_model(sources[0])),
-            "The last source wins: everything comes from it, but source i sets the variables in groups[i] alone.":
-                (answer(sources[[-1] * k], groups), causal_model(sources[-1])),
-            "This is the base's own answer: nothing has come from the sources.": causal_model(base),
-            "The sources are in the wrong order: source i sets the variables in groups[i].":
-                answer(sources[::-1], groups),
-            "Only the last source leaves a trace: start from the base once, not anew for each source.":
-                answer(sources[-1:], groups[-1:]),
-            "Source i sets variable i here: it should set the variables in groups[i].":
-                answer(sources, [[i] for i in range(k)]),
-            "Only one variable of a group comes from its source: all of them must.":
-                tuple(answer(sources, [[group[i]] for group in groups]) for i in (0, -1)),
-        }, z_base=base, source_0=sources[0], source_1=sources[1], groups=sum(groups, []))
-    return "Passed: 300 tuples get the right counterfactual answers for three ways to share the variables."
-
-
 def check_draw_tuples(f: Callable) -> str:
-    """Exercise 4.3: ``f(n, num_images, num_sources, rng)`` draws base (n,) and sources (num_sources, n), integers."""
+    """Exercise 4.2: ``f(n, num_images, num_sources, rng)`` draws base (n,) and sources (num_sources, n), integers."""
     require_draws(f, 20, 30, 3)
     return "Passed: the draws of base and three sources stay in range, differ and follow the generator that is passed."
+
+
+def _swap_blocks(base: torch.Tensor, sources: torch.Tensor, Q: torch.Tensor, blocks: Sequence) -> torch.Tensor:
+    return base + sum((h - base) @ Q[:, block] @ Q[:, block].T for h, block in zip(sources, blocks))
+
+
+@own_rng()
+def check_multi_swap(f: Callable) -> str:
+    """Exercise 4.3: ``f(h_base (n, d), h_sources (k, n, d), Q (d, m), blocks)`` swaps block i from source i."""
+    Q = torch.linalg.qr(torch.randn(8, 6))[0]
+    for blocks in ([[0, 1, 2], [3, 4, 5]], [[0], [1], [2]], [[4, 5], [0, 1]]):
+        base, *sources = torch.randn(1 + len(blocks), 5, 8)
+        k, sources, all_six = len(blocks), torch.stack(sources), list(range(6))
+        right = _swap_blocks(base, sources, Q, blocks)
+        projected = right - _swap_blocks(base, torch.zeros_like(sources), Q, blocks)
+        mistakes = {
+            "All blocks come from the first source: this is single-source data for a multi-source model.":
+                [(sources[[0] * k], blocks), (sources[:1], [all_six])],
+            "The last source wins: it sets every block. Source i sets blocks[i] alone.":
+                [(sources[[-1] * k], blocks), (sources[-1:], [all_six])],
+            "All sources write to the same block: source i sets blocks[i].": [(sources, [b] * k) for b in blocks],
+            "The sources are in the wrong order: source i sets blocks[i].": [(sources.flip(0), blocks)],
+            "Only the last source leaves a trace: start from h_base once, not anew for each source.":
+                [(sources[-1:], blocks[-1:])],
+            "Only the first source leaves a trace: is there a return inside the loop?": [(sources[:1], blocks[:1])],
+        }
+        compare(call(f, base, sources, Q, blocks), right, {
+            message: tuple(_swap_blocks(base, s, Q, b) for s, b in wrong) for message, wrong in mistakes.items()
+        } | {
+            "The base's own coordinates are still there: add those of h_source - h_base, not of h_source.":
+                base + projected,
+            "What is orthogonal to the blocks is lost: add the changes to h_base.": (projected, right - base),
+            "This is the mean over the sources: each source sets its block in full.": base + (right - base) / k,
+            "This is h_base: nothing has been swapped.": base,
+        }, h_base=base)
+    return "Passed: each source sets its own block of the shared basis, for three partitions; the rest is the base's."
 
 
 def check_correlations(f: Callable) -> str:

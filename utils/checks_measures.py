@@ -25,7 +25,7 @@ def check_normalized_iia(f: Callable) -> str:
 
 
 def check_flip_point(f: Callable) -> str:
-    """Exercise 5.2: ``f(z_base (n, 3), variable)`` gives the variable's value (n,) at which the answer flips."""
+    """Exercise 5.3: ``f(z_base (n, 3), variable)`` gives the variable's value (n,) at which the answer flips."""
     z = np.random.default_rng(0).uniform(size=(50, 3))
     for variable, weight in enumerate(COEFFICIENTS):
         others = z.sum(axis=1) - z[:, variable]
@@ -45,7 +45,7 @@ def check_flip_point(f: Callable) -> str:
 
 
 def check_isolating(f: Callable) -> str:
-    """Exercise 5.3: ``f(z_base, z_source, variable, tolerance, distance)`` tells (n,) which pairs agree on it alone."""
+    """Exercise 5.2: ``f(z_base, z_source, variable, tolerance, distance)`` tells (n,) which pairs agree on it alone."""
     base, source = np.random.default_rng(0).uniform(size=(2, 3000, 3))
     for variable in range(3):
         change = source - base

@@ -26,6 +26,7 @@ from utils.data_utils import COEFFICIENTS, VARIABLE_NAMES, causal_model, create_
 from utils.intervention_utils import get_coordinates, pv
 from utils.measure_utils import score_alignment
 from utils.model_utils import PyTorchCNN, evaluate, train
+from utils.readout_measures import correlate
 from utils.recipes import RECIPES, TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED, train_by_recipe
 from utils.response_measures import dose_response, map_iia, slope_and_correlation
 
@@ -92,7 +93,7 @@ def measure_three(intervenable: pv.IntervenableModel, images: np.ndarray, labels
     figures["self-consistency"] = self_consistency(intervenable, images, labels, groups, n)
     figures["complement"] = complement_iia(intervenable, images, labels, [0, 1, 2], n)["iia"]
     coordinates = get_coordinates(intervenable, torch.from_numpy(images)[:, None]).numpy()
-    correlation = np.abs(np.corrcoef(coordinates.T, labels.T)[:3, 3:])
+    correlation = np.abs(correlate(coordinates, labels))
     figures["least own correlation"] = np.diag(correlation).min()
     figures["greatest other correlation"] = correlation[~np.eye(3, dtype=bool)].max()
     for variable, name in enumerate(VARIABLE_NAMES):
