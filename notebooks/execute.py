@@ -36,6 +36,22 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
             cell.outputs = [output for output in cell.outputs if widget not in output.get("data", {})]
 
 
+def write_page(notebook: nbformat.NotebookNode, page: Path) -> None:
+    """Write a notebook as a page that needs no network and links to other pages, not to notebooks."""
+    html, _ = HTMLExporter().from_notebook_node(notebook, {"metadata": {"name": page.stem}})
+    html = re.sub(r'<script[^>]*src="https://[^"]*"[^>]*>\s*</script>', "", html)
+    html = re.sub(r'href="([\w./-]+)\.(?:ipynb|md)([#"])', r'href="\1.html\2', html)
+    page.write_text(html, encoding="utf-8")
+
+
+def write_glossary(into: Path) -> None:
+    """Put the glossary beside the executed notebooks, as it is and as a page."""
+    text = (FOLDER / "glossary.md").read_text(encoding="utf-8")
+    (into / "glossary.md").write_text(text, encoding="utf-8")
+    cell = nbformat.v4.new_markdown_cell(text, id="glossary")
+    write_page(nbformat.v4.new_notebook(cells=[cell]), into / "glossary.html")
+
+
 def execute(path: Path, into: Path) -> bool:
     """Execute one notebook; True where every cell ran."""
     print(f"{path.name:40s}", end="", flush=True)
@@ -53,10 +69,7 @@ def execute(path: Path, into: Path) -> bool:
     tidy(notebook)
     nbformat.write(notebook, into / path.name)
     if into != path.parent:
-        html, _ = HTMLExporter().from_notebook_node(notebook)
-        # without these the page needs no network
-        html = re.sub(r'<script[^>]*src="https://[^"]*"[^>]*>\s*</script>', "", html)
-        (into / path.with_suffix(".html").name).write_text(html, encoding="utf-8")
+        write_page(notebook, into / path.with_suffix(".html").name)
     print(f" {time.perf_counter() - start:5.0f} s", flush=True)
     return True
 
@@ -72,6 +85,8 @@ def main() -> int:
     if not paths:
         print("There is no notebook to execute.")
         return 1
+    if arguments.into.resolve() != FOLDER:
+        write_glossary(arguments.into)
     start = time.perf_counter()
     for path in paths:
         if not execute(path, arguments.into.resolve()):

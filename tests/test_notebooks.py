@@ -140,10 +140,16 @@ def test_execution_stops_at_a_broken_cell_and_names_it(tmp_path, broken):
 
 def test_execution_writes_notebook_and_page(tmp_path):
     path = small_notebook(tmp_path, "print('seen')")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_markdown_cell("[next](other.ipynb), [base](glossary.md#base)"))
+    nbformat.write(notebook, path)
     result = run("notebooks/execute.py", str(path), "--into", str(tmp_path / "out"))
     assert result.returncode == 0 and "0_small.ipynb" in result.stdout and " s\n" in result.stdout
     page = (tmp_path / "out" / "0_small.html").read_text()
     assert "seen" in page and 'src="https://' not in page
+    assert 'href="other.html"' in page and 'href="glossary.html#base"' in page
+    assert 'id="base"' in (tmp_path / "out" / "glossary.html").read_text()
+    assert (tmp_path / "out" / "glossary.md").exists()
     cell = nbformat.read(tmp_path / "out" / "0_small.ipynb", as_version=4).cells[0]
     assert cell.execution_count == 1 and "execution" not in cell.metadata
 
