@@ -54,12 +54,12 @@ def show_interchanges(columns: Mapping[str, tuple[np.ndarray, np.ndarray, np.nda
         columns: heading -> images (n, 28, 28), labels (n, 3), answers (n,) of that column.
     """
     n = len(next(iter(columns.values()))[0])
-    figure, axes = plt.subplots(n, len(columns), figsize=(2.3 * len(columns), 2.5 * n), squeeze=False)
+    figure, axes = plt.subplots(n, len(columns), figsize=(2.4 * len(columns), 2.6 * n), squeeze=False)
     for column, (heading, (images, labels, answers)) in enumerate(columns.items()):
         for row in range(n):
-            title = "circ {:.2f}  color {:.2f}  area {:.2f}\nanswer {:.0f}".format(*labels[row], answers[row])
+            title = "circ {:.2f}  color {:.2f}\narea {:.2f}  answer {:.0f}".format(*labels[row], answers[row])
             show_image(axes[row, column], images[row], f"{heading}\n{title}" if row == 0 else title)
-            axes[row, column].title.set_fontsize(9)
+            axes[row, column].title.set_fontsize(11)
     return figure
 
 

@@ -1,0 +1,201 @@
+"""Write learner's copies of the notebooks: each solution out of its exercise and into a fold below the check.
+
+Run by ``make learner``. nbgrader removes the solutions, as in a teacher's ``nbgrader generate_assignment``.
+"""
+import argparse
+import copy
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.nbgraderformat import MetadataValidator, SchemaTooNewError, SchemaTooOldError
+from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, ClearSolutions
+
+SOURCES = Path(__file__).resolve().parent.parent / "notebooks"
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+STUB = '# Your code here\nraise NotImplementedError("Exercise {}: replace this line by your code")'
+FOLD = ("<details><summary>Solution of exercise {} (open it after your own try)</summary>\n\n"
+        "```python\n{}\n```\n\n</details>")
+ROLES = {
+    "exercise": {"grade": False, "locked": False, "solution": True},
+    "check": {"grade": True, "locked": True, "solution": False},
+}
+BROKEN = {  # by the order of B(egin) and E(nd) in a cell; the first that fits is reported
+    "BB": "BEGIN SOLUTION inside a solution that has not ended",
+    "^E|EE": "END SOLUTION without BEGIN SOLUTION",
+    "B$": "BEGIN SOLUTION without END SOLUTION",
+    "^$": "an exercise cell without BEGIN SOLUTION and END SOLUTION",
+    "EB": "two solutions in one cell",
+}
+
+
+def require(condition: object, message: str) -> None:
+    """Raise ValueError unless ``condition``."""
+    if not condition:
+        raise ValueError(message)
+
+
+def role(cell: NotebookNode) -> str:
+    """What a cell is, "exercise", "check" or "": its tags and its nbgrader metadata must agree."""
+    MetadataValidator().validate_cell(cell)
+    tags = [tag for tag in ROLES if tag in cell.metadata.get("tags", [])]
+    flags = {key: value for key, value in cell.metadata.get("nbgrader", {}).items() if key in ROLES["check"]}
+    require([ROLES[tag] for tag in tags] == [flags] * bool(flags),
+            f"tags {tags} do not go with nbgrader metadata {flags}; wanted: {ROLES}")
+    require(not tags or cell.cell_type == "code", f"{tags[:1]} must be a code cell")
+    return "".join(tags)
+
+
+def solution(source: str) -> tuple[int, int]:
+    """Numbers, from 0, of the BEGIN line and the END line in an exercise cell."""
+    lines = source.split("\n")
+    marked = [i for i, line in enumerate(lines) if re.search("(BEGIN|END) SOLUTION", line)]
+    require(all(lines[i].strip() in (BEGIN, END) for i in marked), f"{BEGIN} and {END} must be alone on their lines")
+    order = "".join("B" if BEGIN in lines[i] else "E" for i in marked)
+    for broken, message in BROKEN.items():
+        require(not re.search(broken, order), message)
+    begin, end = marked
+    require(re.search(r"^\s*[^\s#]", "\n".join(lines[begin + 1:end]), re.MULTILINE), "a solution without code")
+    require(lines[end] == lines[begin].replace(BEGIN, END), "BEGIN SOLUTION and END SOLUTION are not indented alike")
+    return begin, end
+
+
+def check_source(notebook: NotebookNode, name: str) -> None:
+    """Raise a ValueError that names notebook and cell, counted from 1, unless every exercise is well-formed."""
+    series, position, due, title = name.split("_")[0], 1, "exercise", ""
+    for n, cell in enumerate(notebook.cells, start=1):
+        number = f"{series}.{position}"
+        try:
+            this, grade_id = role(cell), cell.metadata.get("nbgrader", {}).get("grade_id")
+            wanted = f"{due}-{series}-{position}"
+            require(not this or grade_id == wanted, f"grade_id {wanted} is due here, not {grade_id}: each exercise is "
+                    "followed by its check, and their numbers have no gaps")
+            require(title == (number if this == "exercise" else ""), "a markdown cell that starts with "
+                    f"'### Exercise {number}: ' and a title must stand right above exercise {number}, and only there")
+            if this == "exercise":
+                solution(cell.source)
+            require(this == "exercise" or not re.search("(BEGIN|END) SOLUTION", cell.source),
+                    "a solution marker outside an exercise cell")
+        except (ValueError, nbformat.ValidationError, SchemaTooNewError, SchemaTooOldError) as error:
+            raise ValueError(f"{name}, cell {n}: {str(error).splitlines()[0]}") from error
+        heading = re.match(r"### Exercise (\S+): \S", cell.source if cell.cell_type == "markdown" else "")
+        title = heading[1] if heading else ""
+        if this:
+            position, due = position + (this == "check"), "check" if this == "exercise" else "exercise"
+    require(due == "exercise" and not title, f"{name}, cell {len(notebook.cells)}: the notebook ends before the "
+            f"{due} of exercise {series}.{position}")
+
+
+def number_of(cell: NotebookNode) -> str:
+    """The number, such as "1.2", in the grade_id of an exercise or a check."""
+    return ".".join(cell.metadata.nbgrader.grade_id.split("-")[1:])
+
+
+def stamp(notebook: NotebookNode) -> str:
+    """Hash of all cells' types and sources; each copy holds its own, so that work in it can be told."""
+    return hashlib.sha256(json.dumps([(c.cell_type, c.source) for c in notebook.cells]).encode()).hexdigest()
+
+
+def learner_copy(notebook: NotebookNode) -> NotebookNode:
+    """The learner's copy of a notebook that passes ``check_source``."""
+    made, _ = ClearOutput().preprocess(copy.deepcopy(notebook), {})
+    cells, made.cells = made.cells, []
+    for cell in cells:
+        made.cells.append(cell)
+        if role(cell) == "exercise":
+            begin, end = solution(cell.source)
+            removed = "\n".join(cell.source.split("\n")[begin + 1:end])
+            clear = ClearSolutions(code_stub={"python": STUB.format(number_of(cell))})
+            clear.preprocess_cell(cell, {"language": "python"}, 0)
+            cell.metadata.pop("jupyter", None)  # the stub is to be seen
+        elif role(cell) == "check":
+            fold = nbformat.v4.new_markdown_cell(FOLD.format(number_of(cell), removed))
+            fold.id = "solution-" + number_of(cell).replace(".", "-")  # a new cell's own id is a random one
+            made.cells.append(fold)
+    CheckCellMetadata().preprocess(made, {})
+    made.metadata.learner_copy = stamp(made)
+    return made
+
+
+def restore(made: NotebookNode) -> NotebookNode:
+    """Undo ``learner_copy``, but for the outputs; an exercise whose stub somebody has replaced stays as it is."""
+    notebook, solutions = copy.deepcopy(made), {}
+    notebook.metadata.pop("learner_copy", None)
+    for cell in made.cells:
+        if fold := re.fullmatch(re.escape(FOLD).replace(r"\{\}", "(.*)"), cell.source, re.DOTALL):
+            solutions[fold[1]] = fold[2]
+            notebook.cells.remove(cell)
+    for cell in notebook.cells:
+        if role(cell) == "exercise":
+            stub = "^( *)" + r"\n\1".join(re.escape(line) for line in STUB.format(number_of(cell)).split("\n")) + "$"
+            first, last = rf"\1{BEGIN}" + "\n", "\n" + rf"\1{END}"
+            body = solutions[number_of(cell)].replace("\\", r"\\")
+            cell.source = re.sub(stub, first + body + last, cell.source, flags=re.MULTILINE)
+    return notebook
+
+
+def read(path: Path) -> NotebookNode:
+    """Read a notebook; ValueError for a file that is none."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        nbformat.validate(json.loads(text))  # reads would only log what is wrong
+        return nbformat.reads(text, as_version=4)
+    except (ValueError, AttributeError, ImportError, nbformat.ValidationError) as error:
+        where = [*getattr(error, "absolute_path", [])]
+        cell = f", cell {where[1] + 1}" if where[:1] == ["cells"] and len(where) > 1 else ""
+        raise ValueError(f"{path.name}{cell}: not a valid notebook: {str(error).splitlines()[0]}") from error
+
+
+def worked_in(path: Path) -> bool:
+    """Whether a file is there that is no copy as it was written; executing a copy's cells does not count."""
+    try:
+        return path.exists() and (made := read(path)).metadata.get("learner_copy") != stamp(made)
+    except ValueError:
+        return True
+
+
+def write_copies(folder: Path, into: Path, force: bool = False) -> list[Path]:
+    """Write the copies of all notebooks in ``folder``; ValueError, and nothing written, where one cannot be made."""
+    notebooks = {path.name: read(path) for path in sorted(folder.glob("[0-9]*.ipynb"))}
+    require(notebooks, f"there is no notebook in {folder.name}")
+    require(into.resolve() != folder.resolve(), "the copies must not replace the notebooks themselves")
+    for name, notebook in notebooks.items():
+        check_source(notebook, name)
+    kept = [name for name in notebooks if worked_in(into / name)]
+    require(force or not kept, f"Somebody may have worked in {', '.join(kept)}: its code or text is not as it was "
+            f"written to {into}. Move it away, or write over it with --force.")
+    into.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=into) as temporary:
+        for name, notebook in notebooks.items():
+            nbformat.write(learner_copy(notebook), Path(temporary) / name)
+        if (folder / "glossary.md").exists():
+            shutil.copy(folder / "glossary.md", temporary)
+        for path in Path(temporary).iterdir():
+            os.replace(path, into / path.name)
+    return [into / name for name in notebooks]
+
+
+def main() -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--into", type=Path, default=Path("build/learner"), help="folder for the copies")
+    parser.add_argument("--force", action="store_true", help="write over copies in which somebody has worked")
+    arguments = parser.parse_args()
+    try:
+        written = write_copies(SOURCES, arguments.into, arguments.force)
+    except ValueError as error:
+        print(f"No copy was written. {error}", file=sys.stderr)
+        return 1
+    print(f"{len(written)} learner's copies in {arguments.into}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
