@@ -1,16 +1,25 @@
-"""Saving and loading networks with their provenance, and the recipe of the base CNN that ships."""
+"""Saving and loading networks with their provenance, and the recipe of the base CNN that ships.
+
+Several people may share one folder: a save locks out other saves, and a load waits for a save to come to its end.
+"""
+import contextlib
+import errno
 import hashlib
+import io
 import json
 import os
 import platform
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 
 from utils.data_utils import causal_model, create_dataset
 from utils.model_utils import PyTorchCNN, evaluate, find_device, train
@@ -23,27 +32,38 @@ BASE_RECIPE = {
 }
 
 
+def _patiently(attempt: Callable[[], Any], *errors: type[Exception]) -> Any:
+    """Try for about 0.6 s, as long as it fails with ``errors``: another process may be about to finish its save."""
+    for _ in range(30):  # counted, not timed: a busy machine may stop us for a while
+        with contextlib.suppress(*errors):
+            return attempt()
+        time.sleep(0.02)
+    return attempt()
+
+
 def _replace_together(contents: dict[Path, bytes]) -> None:
-    """Write several files of one folder, each by renaming; if one fails, all are as they were before."""
-    with tempfile.TemporaryDirectory(dir=next(iter(contents)).parent, prefix=".saving-") as staging:
-        new, old, done = Path(staging, "new"), Path(staging, "old"), []
-        new.mkdir()
-        old.mkdir()
+    """Write several files of one folder, each by renaming; if one fails, all are as they were before.
+
+    A lock keeps other processes waiting, up to 30 s. It lies in the folder: machines that share it have each their
+    own temporary folder.
+    """
+    first = next(iter(contents))
+    lock = first.parent / f".saving-{first.stem}.lock"
+    with FileLock(lock, timeout=30, mode=0o666), contextlib.ExitStack() as last:
+        if os.name == "posix":  # on Windows filelock removes the file; who waits for a removed one takes the next
+            last.callback(lock.unlink, missing_ok=True)
+        staging = Path(last.enter_context(tempfile.TemporaryDirectory(dir=first.parent, prefix=".saving-")))
+        undo = last.enter_context(contextlib.ExitStack())
         for path, content in contents.items():
-            (new / path.name).write_bytes(content)
+            (staging / f"new-{path.name}").write_bytes(content)
             if path.exists():
-                shutil.copyfile(path, old / path.name)
-        try:
-            for path in contents:
-                os.replace(new / path.name, path)
-                done.append(path)
-        except BaseException:
-            for path in done:
-                if (old / path.name).exists():
-                    os.replace(old / path.name, path)
-                else:
-                    path.unlink()
-            raise
+                shutil.copyfile(path, staging / f"old-{path.name}")
+        for path in contents:
+            old = staging / f"old-{path.name}"
+            undo.callback(*((os.replace, old, path) if old.exists() else (path.unlink, True)))
+            # Windows refuses as long as someone reads the old file
+            _patiently(partial(os.replace, staging / f"new-{path.name}", path), PermissionError)
+        undo.pop_all()
 
 
 def _check_path(path: str | Path) -> Path:
@@ -51,6 +71,30 @@ def _check_path(path: str | Path) -> Path:
     if path.suffix != ".pth":
         raise ValueError(f"path must end in .pth, got {path.name}")
     return path
+
+
+def _pack(model: torch.nn.Module) -> bytes:
+    """The content of a .pth file: the same for the same weights."""
+    file = io.BytesIO()
+    torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, file)
+    return file.getvalue()
+
+
+def _read(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """Weights and provenance; between the two renames of a save they do not fit each other."""
+    for needed in (path, path.with_suffix(".json")):
+        if not needed.is_file():
+            raise FileNotFoundError(f"checkpoint file {needed.name} is missing in {needed.parent.name}")
+    try:
+        provenance = json.loads(path.with_suffix(".json").read_text())
+        expected = provenance["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path.with_suffix('.json').name} is no provenance file") from error
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise ValueError(f"{path.name} is damaged or foreign: SHA-256 is {found[:12]}..., not {str(expected)[:12]}...")
+    return content, provenance
 
 
 def save_checkpoint(model: torch.nn.Module, path: str | Path, provenance: dict[str, Any]) -> dict[str, Any]:
@@ -74,11 +118,7 @@ def save_checkpoint(model: torch.nn.Module, path: str | Path, provenance: dict[s
         raise TypeError(f"provenance must be a dict, got {type(provenance).__name__}")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the folder of path does not exist: {path.parent.name}")
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with tempfile.TemporaryFile() as file:
-        torch.save(weights, file)
-        file.seek(0)
-        content = file.read()
+    content = _pack(model)
     versions = {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
     written = {**provenance, "sha256": hashlib.sha256(content).hexdigest(), "versions": versions}
     try:
@@ -87,6 +127,50 @@ def save_checkpoint(model: torch.nn.Module, path: str | Path, provenance: dict[s
         raise ValueError(f"provenance must be JSON: {error}") from error
     _replace_together({path: content, path.with_suffix(".json"): text.encode()})
     return written
+
+
+def save_own_checkpoint(
+    model: torch.nn.Module, provenance: dict[str, Any], folder: str | Path = MODEL_FOLDER, name: str = "base_cnn"
+) -> Path:
+    """Save what you trained yourself under a name that no other network has, like ``base_cnn-1a2b3c4d.pth``.
+
+    The digits begin the SHA-256 of the weights. The network that ships and those of other people stay as they are.
+    Where ``folder`` is read-only, as on many a shared server, the file goes to ``pytorch_models`` in your home folder.
+
+    Returns:
+        where it is, for ``load_checkpoint``.
+
+    Raises:
+        ValueError: ``name`` contains a folder; and what ``save_checkpoint`` raises.
+    """
+    if not name or Path(name).name != name:
+        raise ValueError(f"name must be a file name without a folder, got {name!r}")
+    file = f"{name}-{hashlib.sha256(_pack(model)).hexdigest()[:8]}.pth"
+    path = Path(folder) / file
+    try:
+        save_checkpoint(model, path, provenance)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        path = Path.home() / MODEL_FOLDER.name / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_checkpoint(model, path, provenance)
+    return path
+
+
+def read_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """State dict on the CPU and provenance of a file written by ``save_checkpoint``.
+
+    Raises:
+        FileNotFoundError: one of the two files is missing.
+        ValueError: the weights are not those of the provenance, are damaged, or are no weights.
+    """
+    path = _check_path(path)
+    content, provenance = _patiently(partial(_read, path), ValueError, OSError)
+    try:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), provenance
+    except Exception as error:  # a foreign file can make the unpickler raise almost anything
+        raise ValueError(f"{path.name} does not hold weights") from error
 
 
 def load_checkpoint(path: str | Path, device: torch.device | None = None) -> tuple[PyTorchCNN, dict[str, Any]]:
@@ -103,23 +187,12 @@ def load_checkpoint(path: str | Path, device: torch.device | None = None) -> tup
         FileNotFoundError: one of the two files is missing.
         ValueError: the weights are not those of the provenance, are damaged, or belong to another network.
     """
-    path = _check_path(path)
-    for needed in (path, path.with_suffix(".json")):
-        if not needed.is_file():
-            raise FileNotFoundError(f"checkpoint file {needed.name} is missing in {needed.parent.name}")
-    try:
-        provenance = json.loads(path.with_suffix(".json").read_text())
-        expected = provenance["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path.with_suffix('.json').name} is no provenance file") from error
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != expected:
-        raise ValueError(f"{path.name} is damaged or foreign: SHA-256 is {found[:12]}..., not {str(expected)[:12]}...")
+    weights, provenance = read_weights(path)
     model = PyTorchCNN()
     try:
-        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # a foreign file can make the unpickler raise almost anything
-        raise ValueError(f"{path.name} does not hold the weights of a PyTorchCNN") from error
+        model.load_state_dict(weights)
+    except Exception as error:
+        raise ValueError(f"{Path(path).name} does not hold the weights of a PyTorchCNN") from error
     return model.to(device or find_device()).eval(), provenance
 
 
