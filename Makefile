@@ -2,6 +2,8 @@
 # make lab         JupyterLab on the notebooks               make refresh   execute the notebooks in place
 # make check       is this machine ready?            make learner   copies without solutions, in build/learner/
 # make slides      a talk from each notebook, in build/slides/
+# make explorer    the explorer as a page of its own, on this machine only
+# make models      train the networks that ship with the explorer anew
 # make study       five seeds of each headline figure and control, about an hour
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +11,7 @@ BIN := $(VENV)/bin
 FOLDER ?= notebooks
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: notebooks test lab check learner slides refresh study clean
+.PHONY: notebooks test lab check learner slides explorer refresh models study clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: requirements.txt constraints.txt
@@ -46,9 +48,15 @@ learner: $(VENV)/.installed-workshop
 slides: $(VENV)/.installed
 	$(BIN)/python workshop/slides.py --into build/slides
 
+explorer: $(VENV)/.installed-workshop
+	$(BIN)/voila notebooks/explorer.ipynb
+
 refresh: $(VENV)/.installed
 	$(BIN)/python notebooks/execute.py --into notebooks
 	$(BIN)/python -c "from pathlib import Path; from utils.results_utils import write_readme; write_readme(Path('README.md'), Path('notebooks'))"
+
+models: $(VENV)/.installed
+	$(BIN)/python -m utils.train_shipped
 
 study: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m utils.seed_study

@@ -14,6 +14,7 @@ from nbconvert import HTMLExporter
 from nbconvert.preprocessors import ExecutePreprocessor
 
 FOLDER = Path(__file__).resolve().parent
+QUIET = "--IPKernelApp.log_level=ERROR"  # a kernel warns at each start that local sockets are not encrypted
 
 
 def failed_cell(notebook: nbformat.NotebookNode) -> int:
@@ -32,8 +33,10 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            widget = "application/vnd.jupyter.widget-view+json"
-            cell.outputs = [output for output in cell.outputs if widget not in output.get("data", {})]
+            for output in cell.outputs:  # a widget may have left a picture, a progress bar has not
+                if output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None):
+                    output.dead = "image/png" not in output.data
+            cell.outputs = [output for output in cell.outputs if not output.pop("dead", False)]
 
 
 def write_page(notebook: nbformat.NotebookNode, page: Path) -> None:
@@ -62,7 +65,8 @@ def execute(path: Path, into: Path) -> bool:
             cell.outputs, cell.execution_count = [], None
     try:
         # the kernel works in the notebook's own folder, as in JupyterLab
-        ExecutePreprocessor(timeout=1800).preprocess(notebook, {"metadata": {"path": str(path.parent)}})
+        executor = ExecutePreprocessor(timeout=1800, extra_arguments=[QUIET])
+        executor.preprocess(notebook, {"metadata": {"path": str(path.parent)}})
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         print(f" FAILED after {time.perf_counter() - start:.0f} s at cell {failed_cell(notebook)}\n{error}", flush=True)
         return False
@@ -77,11 +81,11 @@ def execute(path: Path, into: Path) -> bool:
 def main() -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("notebooks", nargs="*", type=Path, help="which ones; all numbered ones if none is named")
+    parser.add_argument("notebooks", nargs="*", type=Path, help="which ones; all if none is named")
     parser.add_argument("--into", type=Path, default=Path("build"), help="folder for the executed copies")
     arguments = parser.parse_args()
     arguments.into.mkdir(parents=True, exist_ok=True)
-    paths = [p.resolve() for p in arguments.notebooks] or sorted(FOLDER.glob("[0-9]*.ipynb"))
+    paths = [p.resolve() for p in arguments.notebooks] or sorted(FOLDER.glob("*.ipynb"))
     if not paths:
         print("There is no notebook to execute.")
         return 1

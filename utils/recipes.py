@@ -49,7 +49,7 @@ class Recipe:
 
 RECIPES = {
     "single": Recipe(((0, 1),), "conv1", 64, num_steps=750),
-    "two": Recipe(((0,), (1,)), "conv1", 64, num_steps=650),
+    "two": Recipe(((0,), (1,)), "conv1", 64, num_steps=800),
     "three": Recipe(((0,), (1,), (2,)), "fc1", 1, num_steps=1600, lr=2e-2),
 }
 

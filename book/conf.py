@@ -1,0 +1,133 @@
+"""Sphinx settings of the site that ``make book`` builds from the stored outputs of the notebooks; no cell is executed.
+
+The source folder is the repository's root, so that a link works in the site as it does in the repository.
+"""
+import base64
+import json
+import re
+import sys
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.errors import ExtensionError
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+sys.path.insert(0, str(ROOT))
+
+from utils import published  # noqa: E402
+from utils.results_utils import MIME, read_results  # noqa: E402
+
+HEADLINE_NOTEBOOK, HEADLINE_CELL = "5_stress_test_the_alignment.ipynb", "06b5780e"
+FOLD = "What you should see"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+project = html_title = "Inducing causal structure"
+root_doc = "book/index"
+include_patterns = ["README.md", "CONTRIBUTING.md", "book/*.md", "book/api/*.rst", "notebooks/*.ipynb",
+                    "notebooks/glossary.md", "workshop/README.md"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+templates_path = [str(HERE / "_templates")]  # autosummary would look for a relative one in the source folder
+highlight_language = "none"
+suppress_warnings = ["myst.header"]  # the glossary's entries are headings of the third level
+
+nb_execution_mode = "off"
+nb_ipywidgets_js = {}
+nb_code_prompt_show = "Show the solution"
+nb_code_prompt_hide = "Hide the solution"
+myst_heading_anchors = 4
+myst_enable_extensions = ["substitution"]
+figures = read_results(ROOT / "notebooks")
+figures["earlier single iia"] = published.EARLIER_SINGLE_SOURCE["iia"]
+figures["earlier two iia"] = published.EARLIER_MULTI_SOURCE["iia"]
+myst_substitutions = {re.sub(r"\W", "_", name): f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+                      for name, value in figures.items()}
+
+add_module_names = False
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True  # as written: a path's value would name the folder of this machine
+napoleon_use_ivar = True
+napoleon_custom_sections = [("Args (by keyword, as pyvene passes them)", "params_style")]
+
+html_theme = "pydata_sphinx_theme"
+html_theme_options = {
+    "header_links_before_dropdown": 6,
+    "navbar_persistent": ["search-button"],
+    "navbar_end": ["theme-switcher"],
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": [],
+    "footer_end": [],
+}
+html_context = {"default_mode": "auto"}
+html_sidebars = dict.fromkeys(["README", "CONTRIBUTING", "workshop/README", "notebooks/glossary", "_modules/**"], [])
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_additional_pages = {"index": "redirect.html"}
+html_copy_source = False
+html_show_search_summary = False  # the script would fetch the pages found, which browsers refuse in a plain folder
+
+
+def write_generated(app: Sphinx, config: Config) -> None:
+    """Write the landing page's picture, the last one of a notebook's cell; remove pages of modules that are gone."""
+    notebook = json.loads((ROOT / "notebooks" / HEADLINE_NOTEBOOK).read_text(encoding="utf-8"))
+    pictures = [output["data"]["image/png"] for cell in notebook["cells"] if cell["id"] == HEADLINE_CELL
+                for output in cell["outputs"] if "image/png" in output.get("data", {})]
+    if not pictures:
+        raise ExtensionError(f"{HEADLINE_NOTEBOOK} stores no picture for the landing page in its cell {HEADLINE_CELL}")
+    (HERE / "headline.png").write_bytes(base64.b64decode("".join(pictures[-1])))
+    for page in (HERE / "api").glob("*.rst"):
+        if not (ROOT / page.stem.replace(".", "/")).with_suffix(".py").exists():
+            page.unlink()
+
+
+def describe(cell: dict, heading: str, next_cell: dict) -> str:
+    """Alternative text for the pictures of a cell: the text stored with them, or where on the page one is found."""
+    texts = ["".join(output["data"].get("text/plain", "")) for output in cell["outputs"]
+             if "image/png" in output.get("data", {})]
+    stored = re.sub("<[^>]*>", "", texts[0]) if texts else ""  # of matplotlib's "<Figure ...>" nothing is left
+    described = f", described below it under {FOLD}" if FOLD in "".join(next_cell["source"]) else ""
+    return stored or f"Picture of the section {heading}{described}"
+
+
+def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Give pictures alternative text, fold solutions, drop what a page cannot show."""
+    if not app.env.doc2path(docname).suffix == ".ipynb":
+        return
+    notebook = json.loads(source[0])
+    heading = docname
+    for cell, next_cell in zip(notebook["cells"], [*notebook["cells"][1:], {"source": ""}]):
+        if cell["cell_type"] == "markdown":
+            headings = re.findall(r"^#+ (?!Exercise)(.*)", "".join(cell["source"]), flags=re.MULTILINE)
+            heading = headings[-1] if headings else heading
+        if cell["cell_type"] != "code":
+            continue
+        if "exercise" in cell["metadata"].get("tags", []):
+            cell["metadata"]["tags"].append("hide-input")
+        image = cell["metadata"].setdefault("mystnb", {}).setdefault("image", {})
+        image.setdefault("alt", describe(cell, heading, next_cell))
+        for data in (output["data"] for output in cell["outputs"] if "data" in output):
+            data.pop(MIME, None)
+            data.pop(WIDGET, None)
+            if "text/html" in data:  # by this class the theme knows pandas' tables; styled ones lack it
+                data["text/html"] = "".join(data["text/html"]).replace('<table id=', '<table class="dataframe" id=')
+    source[0] = json.dumps(notebook)
+
+
+def name_folds(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
+    """Let the folds of solutions be called by what is written on them."""
+    if "body" in context:
+        context["body"] = context["body"].replace(' aria-label="Toggle hidden content"', "")
+
+
+def skip_aliases(app: Sphinx, what: str, name: str, member: object, skip: bool, options: object) -> bool | None:
+    """Leave out the fields of named tuples, which the docstring of their class describes."""
+    return True if str(member.__doc__).startswith("Alias for field number") else None
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("config-inited", write_generated)
+    app.connect("source-read", prepare_notebook)
+    app.connect("html-page-context", name_folds)
+    app.connect("autodoc-skip-member", skip_aliases)

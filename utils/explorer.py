@@ -1,0 +1,124 @@
+"""A widget to look and touch: move the variables of base and sources, interchange, and watch the answer."""
+import base64
+from collections.abc import Mapping
+
+import ipywidgets as widgets
+import numpy as np
+import torch
+
+from utils.data_utils import VARIABLE_NAMES
+from utils.explorer_view import Aligned, Picture, Plane, View, describe, fix_rotation, look
+from utils.intervened_checkpoints import SHIPPED, load_intervenable, shipped_path
+from utils.intervention_utils import get_coordinates
+from utils.measure_utils import name_groups
+from utils.validation import check_images
+
+MAX_SOURCES = 3
+TITLES = {"single": "single-source IIT", "two": "two-source IIT", "three": "three-source IIT"}
+START = np.array([[0.20, 0.30, 0.80], [0.90, 0.55, 0.40], [0.35, 0.95, 0.60], [0.60, 0.10, 0.05]])  # base and sources
+
+
+def load_networks() -> dict[str, dict[str, Aligned]]:
+    """The networks that ship, for the explorer: name -> layer -> network.
+
+    Raises:
+        FileNotFoundError, ValueError: a file is missing or damaged.
+    """
+    networks: dict[str, dict[str, Aligned]] = {}
+    for name in SHIPPED:
+        intervenable, groups, provenance = load_intervenable(shipped_path(name))
+        title = TITLES.get(name, "base CNN, directions by DAS")
+        networks.setdefault(title, {})[provenance["alignment"]["layer"]] = Aligned(intervenable, groups)
+    return networks
+
+
+class Explorer:
+    """Sliders for base and sources, a choice of network, layer and variables, and what comes of it.
+
+    As the last line of a cell it is a widget; where no kernel answers, in a stored page, it is a picture of its start.
+
+    Args:
+        networks: name -> layer -> network with subspaces aligned there.
+        images: (n, 28, 28), the cloud behind the points in the plane.
+        network: which to show first; None takes the first one.
+    """
+
+    def __init__(
+        self, networks: Mapping[str, Mapping[str, Aligned]], images: np.ndarray, network: str | None = None
+    ) -> None:
+        if not networks or not all(networks.values()):
+            raise ValueError("networks must name at least one network, each with at least one layer")
+        if network is not None and network not in networks:
+            raise ValueError(f"network must be one of {sorted(networks)}, got {network!r}")
+        self.networks, self._background = networks, torch.from_numpy(check_images(images))
+        self._pictures: dict[tuple[str, str], tuple[Aligned, Picture]] = {}
+        self.network = widgets.Dropdown(options=list(networks), value=network or next(iter(networks)),
+                                        description="network", layout={"width": "22em"})
+        self.layer = widgets.Dropdown(description="layer", layout={"width": "14em"})
+        self.swaps = [widgets.Checkbox(value=True, indent=False, layout={"width": "auto"}) for _ in range(MAX_SOURCES)]
+        self.sliders = [
+            [widgets.FloatSlider(value=START[i, v], min=0, max=1, step=0.01, description=name,
+                                 layout={"width": "17em"}, style={"description_width": "5em"})
+             for v, name in enumerate(VARIABLE_NAMES)]
+            for i in range(1 + MAX_SOURCES)
+        ]
+        self._titles = [widgets.HTML() for _ in self.sliders]
+        columns = [widgets.VBox([title, *sliders]) for title, sliders in zip(self._titles, self.sliders)]
+        self._columns = columns
+        self.picture, self.words = widgets.HTML(), widgets.HTML()
+        wrap = {"flex_flow": "row wrap"}
+        self.widget = widgets.VBox([
+            widgets.HBox([self.network, self.layer], layout=wrap),
+            widgets.HBox([widgets.Label("take from a source:"), *self.swaps], layout=wrap),
+            widgets.HBox(columns, layout=wrap), self.words, self.picture,
+        ])
+        self.network.observe(self._show_layers, "value")
+        self.layer.observe(self._show_groups, "value")
+        for control in (*self.swaps, *sum(self.sliders, [])):
+            control.observe(self._update, "value")
+        self._show_layers()
+
+    def _current(self) -> tuple[Aligned, Picture]:
+        key = self.network.value, self.layer.value
+        if key not in self._pictures:
+            aligned = fix_rotation(self.networks[key[0]][key[1]])
+            coordinates = get_coordinates(aligned.intervenable, self._background).numpy()
+            self._pictures[key] = aligned, Picture(Plane(coordinates, aligned), aligned.groups)
+        return self._pictures[key]
+
+    def _show_layers(self, change: dict | None = None) -> None:
+        self.layer.options = list(self.networks[self.network.value])
+        self.layer.index = 0
+        self._show_groups()
+
+    def _show_groups(self, change: dict | None = None) -> None:
+        if self.layer.value is None:
+            return  # between two networks
+        groups = self._current()[0].groups
+        for i in range(1 + MAX_SOURCES):
+            self._columns[i].layout.display = None if i <= len(groups) else "none"
+            name = "base" if i == 0 else f"source of {name_groups([groups[i - 1]])}" if i <= len(groups) else ""
+            self._titles[i].value = f"<b>{name}</b>"
+        for i, swap in enumerate(self.swaps):
+            swap.layout.display = None if i < len(groups) else "none"
+            swap.description = name_groups([groups[i]]) if i < len(groups) else ""
+        self._update()
+
+    def view(self) -> View:
+        """What the sliders say now."""
+        aligned, k = self._current()[0], len(self._current()[0].groups)
+        labels = np.array([[slider.value for slider in sliders] for sliders in self.sliders[:1 + k]])
+        return look(aligned, labels, [swap.value for swap in self.swaps[:k]])
+
+    def _update(self, change: dict | None = None) -> None:
+        aligned, picture = self._current()
+        view = self.view()
+        words = describe(view, aligned.groups, [swap.value for swap in self.swaps[:len(aligned.groups)]])
+        self.png = picture.draw(view)
+        image = base64.b64encode(self.png).decode()
+        self.words.value = f'<div role="status">{words}</div>'
+        self.picture.value = f'<img alt="{words}" src="data:image/png;base64,{image}" style="max-width: 100%">'
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        bundle = self.widget._repr_mimebundle_()
+        return {**bundle, "image/png": base64.b64encode(self.png).decode(), "text/plain": self.words.value}
