@@ -31,10 +31,11 @@ class Settings:
     test_images: int = TEST_IMAGES
     pairs: int = 10_000
     network_epochs: int = 4
+    network_batch: int = 128
     network_lr: float = 2e-3
 
     def __post_init__(self) -> None:
-        for name in ("train_images", "test_images", "pairs", "network_epochs"):
+        for name in ("train_images", "test_images", "pairs", "network_epochs", "network_batch"):
             check_count(getattr(self, name), name)
         check_number(self.network_lr, "network_lr", strict=True)
 
@@ -146,7 +147,8 @@ def base_network(cell: Cell, settings: Settings, folder: Path) -> tuple[PyTorchC
             torch.manual_seed(cell.network)
             model = PyTorchCNN()
             train(model, torch.from_numpy(images)[:, None], torch.from_numpy(causal_model(labels, cell.coefficients)),
-                  lr=settings.network_lr, num_epochs=settings.network_epochs, seed=cell.network)
+                  lr=settings.network_lr, num_epochs=settings.network_epochs, batch_size=settings.network_batch,
+                  seed=cell.network)
             behavior = _behavior(model, cell, settings)
             provenance = save_checkpoint(model, path, {"seed": cell.network, "recipe": recipe, "behavior": behavior})
     return model.eval(), provenance["sha256"], provenance["behavior"]

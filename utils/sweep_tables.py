@@ -9,8 +9,8 @@ CONVOLUTIONS, LAYERS = ("conv1", "conv2", "conv3"), ("conv1", "conv2", "conv3", 
 EACH_VARIABLE = (((0,),), ((1,),), ((2,),))
 ONE_SOURCE = (*EACH_VARIABLE, ((0, 1),), ((0, 2),), ((1, 2),))
 SEVERAL_SOURCES = (((0,), (1,)), ((0,), (2,)), ((1,), (2,)), ((0,), (1,), (2,)))
-DAS_STEPS = {"conv1": 120, "conv2": 120, "conv3": 200, "fc1": 150}
-IIT_STEPS = dict.fromkeys(LAYERS, 300)
+DAS_STEPS = {"conv1": 200, "conv2": 200, "conv3": 300, "fc1": 150}
+IIT_STEPS = dict.fromkeys(LAYERS, 250)
 WEIGHTS = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 SEED_RECIPE = Cell("IIT", "conv1", ((0, 1),), 1, num_steps=40, lr=5e-4, schedule="constant")
 
