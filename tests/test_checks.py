@@ -1,6 +1,10 @@
 """Every check passes right answers and names each known mistake; the solutions of "learners" are written out here."""
+import contextlib
 import inspect
+import os
 import re
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,13 +12,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from utils import checks_das, checks_data, checks_iit, checks_measures
+from utils import checks_das, checks_data, checks_iit, checks_measures, checks_sweep
 from utils.check_helpers import WrongAnswer, compare
 from utils.data_utils import causal_model
 from utils.intervention_utils import CNNConfig, pv
 from utils.model_utils import LAYER_SIZES
 
-MODULES = (checks_data, checks_das, checks_iit, checks_measures)
+MODULES = (checks_data, checks_das, checks_iit, checks_measures, checks_sweep)
 CHECKS = {name: check for module in MODULES for name, check in vars(module).items() if name.startswith("check_")}
 COEFFICIENTS = np.array([0.4, 0.4, 0.4])
 bce = F.binary_cross_entropy_with_logits
@@ -267,6 +271,64 @@ def probe_by_torch(x, y):
     return 1 - (error**2).mean() / y[half:].var(correction=0)
 
 
+def interval(half=lambda x: 1.96 * x.std(ddof=1) / len(x) ** 0.5, center=np.mean):
+    return lambda x: (center(x), x.mean() - half(x), x.mean() + half(x))
+
+
+def interval_by_torch(x):
+    x = torch.as_tensor(x)
+    half = 1.96 * x.std() / len(x) ** 0.5
+    return torch.stack([x.mean(), x.mean() - half, x.mean() + half]).numpy()
+
+
+def front(both=np.logical_and, strict=np.logical_or, invert=False):
+    def unbeaten(a, b):
+        beats = both(a >= a[:, None], b >= b[:, None])
+        if strict:
+            beats &= strict(a > a[:, None], b > b[:, None])
+        return beats.any(axis=1) if invert else ~beats.any(axis=1)
+
+    return unbeaten
+
+
+def front_by_sorting(a, b):
+    keep = np.zeros(len(a), dtype=bool)
+    for x in np.unique(a):
+        best = b[a == x].max()
+        if best > max(b[a > x], default=-1):
+            keep |= (a == x) & (b == best)
+    return keep
+
+
+def write_beside(path, parts, temporary=lambda path: path.with_suffix(".part"), move="replace"):
+    other = temporary(path)
+    with open(other, "w") as file:
+        for part in parts:
+            file.write(part)
+    getattr(os, move)(other, path)
+
+
+def write_by_pathlib(path, parts):
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        file.writelines(parts)
+    Path(file.name).replace(path)
+
+
+def write_in_place(path, parts):
+    with open(path, "w") as file:
+        file.writelines(parts)
+
+
+def write_and_forgive(path, parts):
+    with contextlib.suppress(InterruptedError):
+        write_beside(path, parts)
+
+
+def write_and_remove_first(path, parts):
+    path.unlink(missing_ok=True)
+    write_beside(path, parts)
+
+
 RIGHT = {
     "check_causal_answers": [
         lambda z: (z @ COEFFICIENTS > 0.6).astype(float), causal_model, lambda z: 0.4 * z.sum(1) > 0.6,
@@ -322,6 +384,11 @@ RIGHT = {
     ],
     "check_isolating": [isolate(), lambda *args: torch.from_numpy(isolate()(*args)).float()],
     "check_probe_r2": [probe(), probe(center="train"), probe_by_torch],
+    "check_mean_interval": [interval(), interval_by_torch],
+    "check_pareto_front": [front(), front_by_sorting],
+    "check_write_whole": [
+        write_beside, write_by_pathlib, lambda path, parts: write_beside(path, parts, move="rename"),
+    ],
 }
 
 WRONG = {
@@ -592,6 +659,37 @@ WRONG = {
         (probe(score="cut"), "Values below 0 are cut"),
         (lambda x, y: np.zeros(3), "shape"),
     ],
+    "check_mean_interval": [
+        (interval(lambda x: 1.96 * x.std(ddof=1)), "where single networks lie"),
+        (lambda x: (x.mean(), *np.percentile(x, [2.5, 97.5])), "where single networks lie"),
+        (lambda x: (x.mean(), x.min(), x.max()), "where single networks lie"),
+        (interval(lambda x: x.std(ddof=1) / len(x) ** 0.5), "one standard error"),
+        (interval(lambda x: 1.96 * x.std(ddof=1) / len(x)), "not by its square root"),
+        (interval(lambda x: 1.96 * x.std() / len(x) ** 0.5), "ddof=1"),
+        (interval(center=np.median), "median"),
+        (lambda x: x.mean(), "three numbers"),
+    ],
+    "check_pareto_front": [
+        (front(invert=True), "other way round"),
+        (front(strict=np.logical_and), "one strict inequality"),
+        (front(strict=None), "No point is left"),
+        (lambda a, b: ((a >= a[:, None]) & (b >= b[:, None])).sum(axis=1) == 1, "Of two points that are alike"),
+        (front(both=np.logical_or), "No point is left"),
+        (lambda a, b: (a == a.max()) | (b == b.max()), "Only the best in either"),
+        (lambda a, b: front()(-a, -b), "Low values win"),
+        (lambda a, b: np.arange(3), "shape"),
+    ],
+    "check_write_whole": [
+        (write_in_place, "left half-written"),
+        (lambda path, parts: path.write_text("".join(parts)) and None, "written in place"),
+        (write_and_forgive, "swallows"),
+        (write_and_remove_first, "old file is gone"),
+        (lambda path, parts: path.exists() and list(parts) or write_in_place(path, parts), "is not replaced"),
+        (lambda path, parts: write_beside(path, parts, lambda path: path.parent.with_suffix(".part")),
+         "in another folder"),
+        (lambda path, parts: write_beside(path, list(parts)[:1]), "does not hold all parts"),
+        (lambda path, parts: (write_beside(path, list(parts)), path.with_suffix(".bak").touch()), "left behind"),
+    ],
 }
 every_check = pytest.mark.parametrize("name", CHECKS)
 
@@ -632,7 +730,8 @@ def test_unfinished_functions(name):
     if name != "check_ablation":
         with pytest.raises(NotImplementedError, match="^your turn$"):
             CHECKS[name](stub)
-        with pytest.raises(WrongAnswer, match="forget the `return`"):
+        message = "No file was written" if name == "check_write_whole" else "forget the `return`"
+        with pytest.raises(WrongAnswer, match=message):
             CHECKS[name](lambda *args: None)
         with pytest.raises(ZeroDivisionError):
             CHECKS[name](lambda *args: 1 / 0)

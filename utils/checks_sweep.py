@@ -12,32 +12,32 @@ from utils.check_helpers import as_array, call, compare, require, require_value
 
 def check_mean_interval(f: Callable) -> str:
     """Exercise 6.1: ``f(values (k,))`` gives the mean over k networks and the ends of its 95% interval."""
-    values = np.random.default_rng(0).normal(0.9, 0.02, size=20)
+    values = np.random.default_rng(0).normal(0.5, 0.2, size=20)
     mean, deviation, root = values.mean(), values.std(ddof=1), np.sqrt(len(values))
 
-    def interval(half: float) -> tuple[float, float, float]:
-        return mean, mean - half, mean + half
+    def interval(half: float) -> np.ndarray:
+        return np.array([mean, mean - half, mean + half])
 
     got = call(f, values)
     require_value(got)
     require(isinstance(got, (tuple, list, np.ndarray)) and len(got) == 3, "Return three numbers: mean, low, high.")
     compare(as_array(got), interval(1.96 * deviation / root), {
         "This is where single networks lie; their mean is known better, by the square root of their number.":
-            (interval(1.96 * deviation), interval(1.96 * values.std()), (mean, *np.percentile(values, [2.5, 97.5])),
-             (mean, values.min(), values.max())),
+            (interval(1.96 * deviation), interval(1.96 * values.std()), interval(deviation),
+             np.array([mean, *np.percentile(values, [2.5, 97.5])]), np.array([mean, values.min(), values.max()])),
         "The half width is one standard error: 95% takes 1.96 of them.": interval(deviation / root),
         "The spread is divided by k, not by its square root.": interval(1.96 * deviation / len(values)),
         "The standard deviation of a sample divides by k - 1: ask numpy for ddof=1.":
             (interval(1.96 * values.std() / root), interval(values.std() / root)),
-        "This is the median: take the mean.": (np.median(values), *interval(1.96 * deviation / root)[1:]),
+        "This is the median: take the mean.": np.array([np.median(values), *interval(1.96 * deviation / root)[1:]]),
     })
     return "Passed: the mean of 20 networks and its interval are right."
 
 
 def check_pareto_front(f: Callable) -> str:
     """Exercise 6.2: ``f(first (n,), second (n,))`` tells (n,) which points no other point beats."""
-    first = np.array([0.10, 0.50, 0.50, 0.90, 0.40, 0.90, 0.20, 0.70, 0.70])
-    second = np.array([0.95, 0.80, 0.60, 0.30, 0.70, 0.30, 0.95, 0.10, 0.55])
+    first = np.array([0.10, 0.50, 0.50, 0.90, 0.40, 0.90, 0.20, 0.70, 0.70, 0.45, 0.30])
+    second = np.array([0.95, 0.80, 0.60, 0.30, 0.70, 0.30, 0.95, 0.10, 0.55, 0.62, 0.50])
 
     def beaten(at_least: Callable, better: Callable) -> np.ndarray:
         return np.array([any(at_least(a >= x, b >= y) and better(a > x, b > y) for a, b in zip(first, second))
@@ -50,16 +50,15 @@ def check_pareto_front(f: Callable) -> str:
         "It is the other way round: these are the points that are beaten.": ~front,
         "A point as good in one and better in the other beats it too: ask for one strict inequality, not for two.":
             ~beaten(lambda p, q: p and q, lambda p, q: p and q),
-        "A point counts as beaten by itself, or by one just like it: at least one inequality must be strict.":
-            (np.zeros(len(first), dtype=bool), np.array([((first >= x) & (second >= y)).sum() == 1
-                                                         for x, y in zip(first, second)])),
-        "Being worse in one is not enough to be beaten: the other point must be at least as good in both.":
-            ~beaten(lambda p, q: p or q, lambda p, q: p or q),
+        "No point is left. None is beaten by itself, and to beat another it takes to be at least as good in both.":
+            np.zeros(len(first), dtype=bool),
+        "Of two points that are alike each counts as beaten by the other: at least one inequality must be strict.":
+            np.array([((first >= x) & (second >= y)).sum() == 1 for x, y in zip(first, second)]),
         "Only the best in either are kept: those between them may be unbeaten too.":
             (first == first.max()) | (second == second.max()),
         "Low values win here: more is better in both.": lower,
     }, first=first, second=second)
-    return "Passed: of nine points, those that no other beats are found."
+    return "Passed: of eleven points, those that no other beats are found."
 
 
 def check_write_whole(f: Callable) -> str:
@@ -78,7 +77,9 @@ def check_write_whole(f: Callable) -> str:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder).resolve() / "row.json"
-        path.write_text("old")
+        f(path, iter(["o", "ld"]))
+        require(path.exists(), "No file was written.")
+        require(path.read_text() == "old", "The file does not hold all parts, one after the other.")
         try:
             f(path, breaks_off())
         except InterruptedError:
@@ -91,10 +92,11 @@ def check_write_whole(f: Callable) -> str:
         for rest in path.parent.iterdir():
             if rest != path:
                 rest.unlink()
+        before = path.stat().st_ino
         with mock.patch("os.replace", recording(os.replace)), mock.patch("os.rename", recording(os.rename)):
             f(path, iter(["{", "}"]))
-        require(path.exists() and path.read_text() == "{}", "The file does not hold all parts, one after the other.")
-        require(any(target == path for _, target in moves), "The file is written in place: killed at the wrong moment "
+        require(path.exists() and path.read_text() == "{}", "A file that is there already is not replaced.")
+        require(path.stat().st_ino != before, "The file is written in place: killed at the wrong moment "
                 "it is half-written. Write to another file first, and rename it with os.replace.")
         require(all(source.parent == path.parent for source, target in moves if target == path), "The temporary file "
                 "lies in another folder, which may be on another disk: put it beside the file.")

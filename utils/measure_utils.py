@@ -2,16 +2,18 @@
 import math
 from dataclasses import asdict, dataclass
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from utils.ceiling_utils import bayes_ceiling
 from utils.counterfactual_data_utils import check_groups
-from utils.das_utils import iit_predict
 from utils.data_utils import COEFFICIENTS, VARIABLE_NAMES, causal_model, intervene_on_labels, random_state
-from utils.intervention_utils import pv
 from utils.validation import check_count, check_images, check_labels
+
+if TYPE_CHECKING:
+    from utils.intervention_utils import pv
 
 
 def wilson_interval(share: float, n: int) -> tuple[float, float]:
@@ -174,7 +176,7 @@ def score_answers(
 
 
 def score_alignment(
-    intervenable: pv.IntervenableModel,
+    intervenable: "pv.IntervenableModel",
     images: np.ndarray,
     labels: np.ndarray,
     variables: Sequence[Sequence[int]],
@@ -197,6 +199,8 @@ def score_alignment(
         seed: of the pairs.
         subspaces: block that each intervention swaps, one list for each intervention; None swaps its own.
     """
+    from utils.das_utils import iit_predict  # here: pyvene takes seconds to import, and all else does without it
+
     if len(images) != len(labels):
         raise ValueError(f"images and labels must have the same length, got {len(images)} and {len(labels)}")
     rng = random_state(seed)
