@@ -293,7 +293,7 @@ def test_the_command_writes_table_and_provenance(tmp_path, monkeypatch, capsys, 
     assert pd.read_csv(tmp_path / "sweep.csv")["iia"].tolist() == [0.01, 0.02, 0.03]
     provenance = json.loads((tmp_path / "sweep.json").read_text())
     assert (provenance["cells"], provenance["failed"]) == (3, 0)
-    assert provenance["command"] == "python -m utils.sweep small"
+    assert provenance["command"] == "python -m utils.sweep small" and provenance["network_cpu_seconds"] is None
     monkeypatch.setattr(sys, "argv", ["sweep", "large"])
     with pytest.raises(SystemExit):
         sweep.main()

@@ -22,7 +22,8 @@ from utils.sweep_rows import read_row, row_path, table, versions, write_row, wri
 from utils.sweep_tables import TABLES
 from utils.validation import check_count
 
-FOLDER = Path(__file__).resolve().parent.parent / "build" / "sweep"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER, SWEEP = ROOT / "build" / "sweep", ROOT / "notebooks" / "sweep.csv"
 
 
 def _peak_mib() -> int | None:
@@ -128,7 +129,7 @@ def main() -> int:
     else:
         found = run_sweep(cells, **options)
     out = arguments.out or arguments.folder / "sweep.csv"
-    write_table(found, out, Settings(), f"python -m utils.sweep {' '.join(arguments.tables)}")
+    write_table(found, out, Settings(), f"python -m utils.sweep {' '.join(arguments.tables)}", arguments.folder)
     failed = found[found["error"] != ""]
     print(f"{len(found)} cells in {out.name}, {len(failed)} failed")
     for row in failed.itertuples():

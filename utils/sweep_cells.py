@@ -144,13 +144,14 @@ def base_network(cell: Cell, settings: Settings, folder: Path) -> tuple[PyTorchC
             model, provenance = load_checkpoint(path, cpu)
         except (FileNotFoundError, ValueError):  # not there yet, or damaged
             images, labels = _images(settings.train_images, TRAIN_SEED)
+            start = time.process_time()
             torch.manual_seed(cell.network)
             model = PyTorchCNN()
             train(model, torch.from_numpy(images)[:, None], torch.from_numpy(causal_model(labels, cell.coefficients)),
                   lr=settings.network_lr, num_epochs=settings.network_epochs, batch_size=settings.network_batch,
                   seed=cell.network)
-            behavior = _behavior(model, cell, settings)
-            provenance = save_checkpoint(model, path, {"seed": cell.network, "recipe": recipe, "behavior": behavior})
+            found = {"cpu_seconds": round(time.process_time() - start, 2), "behavior": _behavior(model, cell, settings)}
+            provenance = save_checkpoint(model, path, {"seed": cell.network, "recipe": recipe, **found})
     return model.eval(), provenance["sha256"], provenance["behavior"]
 
 

@@ -76,11 +76,18 @@ def table(cells: Sequence[Cell], folder: Path, settings: Settings) -> pd.DataFra
     return pd.DataFrame(rows).sort_values(SORTED_BY, ignore_index=True) if rows else pd.DataFrame(columns=SORTED_BY)
 
 
-def write_table(found: pd.DataFrame, path: Path, settings: Settings, command: str) -> None:
-    """Write the table (.csv) and its provenance (.json), each at once."""
+def network_seconds(folder: Path) -> float | None:
+    """What training a base network of the sweep has taken on average, in seconds of one core; None if none tells."""
+    found = [json.loads(path.read_text()).get("cpu_seconds") for path in (folder / "networks").glob("*.json")]
+    found = [seconds for seconds in found if seconds is not None]
+    return round(float(np.mean(found)), 1) if found else None
+
+
+def write_table(found: pd.DataFrame, path: Path, settings: Settings, command: str, folder: Path) -> None:
+    """Write the table (.csv) of the sweep in ``folder`` and its provenance (.json), each at once."""
     failed = int((found["error"] != "").sum()) if len(found) else 0
     provenance = {"command": command, "settings": asdict(settings), "versions": versions(), "cells": len(found),
-                  "failed": failed}
+                  "failed": failed, "network_cpu_seconds": network_seconds(folder)}
     contents = {path: found.to_csv(index=False, float_format="%.5f", lineterminator="\n"),
                 path.with_suffix(".json"): json.dumps(provenance, indent=2) + "\n"}
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".sweep-") as temporary:
