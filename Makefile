@@ -4,14 +4,16 @@
 # make slides      a talk from each notebook, in build/slides/
 # make explorer    the explorer as a page of its own, on this machine only
 # make models      train the networks that ship with the explorer anew
+# make sweep       the small table of the sweep, about ten minutes; TABLES=... for others
 # make study       five seeds of each headline figure and control, about an hour
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FOLDER ?= notebooks
+TABLES ?= small
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: notebooks test lab check learner slides explorer refresh models study clean
+.PHONY: notebooks test lab check learner slides explorer refresh models study sweep clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: requirements.txt constraints.txt
@@ -60,6 +62,9 @@ models: $(VENV)/.installed
 
 study: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m utils.seed_study
+
+sweep: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m utils.sweep $(TABLES)
 
 clean:
 	rm -rf build $(VENV)
