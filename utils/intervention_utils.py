@@ -99,9 +99,10 @@ class CustomLowRankRotatedSpaceIntervention(pv.TrainableIntervention, pv.Distrib
         weight, flat = self.rotate_layer.weight, flatten_neurons(base)
         is_coordinates = source.ndim == 2 < base.ndim
         if subspaces is not None and all(chosen == subspaces[0] for chosen in subspaces):
-            columns = self._columns(subspaces[0])
-            weight, subspaces = weight[:, columns], None
-            source = source[:, columns] if is_coordinates else source
+            columns, subspaces = self._columns(subspaces[0]), None
+            if columns != slice(0, weight.shape[1]):  # to slice out everything would cost a copy of the gradient
+                weight = weight[:, columns]
+                source = source[:, columns] if is_coordinates else source
         change = (source if is_coordinates else flatten_neurons(source) @ weight) - flat @ weight
         if subspaces is not None:
             mask = torch.zeros_like(change)
