@@ -2,9 +2,12 @@
 # make lab         JupyterLab on the notebooks               make refresh   execute the notebooks in place
 # make check       is this machine ready?            make learner   copies without solutions, in build/learner/
 # make slides      a talk from each notebook, in build/slides/
+# make book        the series as a site, in build/book/, complete without a network
 # make explorer    the explorer as a page of its own, on this machine only
 # make models      train the networks that ship with the explorer anew
 # make sweep       the small table of the sweep, about ten minutes; TABLES=... for others
+# make bench       the benchmarks, in under five minutes     make bench-slow   stock pyvene at 16 and 64 directions
+# make bench-quality   IIA against seconds of training, with single changes to the recipe: half an hour
 # make study       five seeds of each headline figure and control, about an hour
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +16,7 @@ FOLDER ?= notebooks
 TABLES ?= small
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: notebooks test lab check learner slides explorer refresh models study sweep clean
+.PHONY: notebooks test lab check learner slides book explorer refresh models study sweep bench bench-slow bench-quality clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: requirements.txt constraints.txt
@@ -23,12 +26,20 @@ $(VENV)/.installed: requirements.txt constraints.txt
 	$(BIN)/python -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'tutorial.pth').write_text('$(CURDIR)\n')"
 	touch $@
 
-$(VENV)/.installed-tests: $(VENV)/.installed tests/requirements.txt workshop/requirements.txt
+$(VENV)/.installed-tests: $(VENV)/.installed tests/requirements.txt workshop/requirements.txt book/requirements.txt benchmarks/requirements.txt
 	$(BIN)/python -m pip install -r tests/requirements.txt
 	touch $@
 
 $(VENV)/.installed-workshop: $(VENV)/.installed workshop/requirements.txt
 	$(BIN)/python -m pip install -r workshop/requirements.txt
+	touch $@
+
+$(VENV)/.installed-benchmarks: $(VENV)/.installed benchmarks/requirements.txt
+	$(BIN)/python -m pip install -r benchmarks/requirements.txt
+	touch $@
+
+$(VENV)/.installed-book: $(VENV)/.installed book/requirements.txt
+	$(BIN)/python -m pip install -r book/requirements.txt
 	touch $@
 
 notebooks: $(VENV)/.installed
@@ -50,6 +61,11 @@ learner: $(VENV)/.installed-workshop
 slides: $(VENV)/.installed
 	$(BIN)/python workshop/slides.py --into build/slides
 
+book: $(VENV)/.installed-book
+	rm -rf build/book
+	$(BIN)/python -m sphinx -E -W --keep-going -q -c book -d build/book-cache . build/book
+	@echo "Open build/book/index.html"
+
 explorer: $(VENV)/.installed-workshop
 	$(BIN)/voila notebooks/explorer.ipynb
 
@@ -65,6 +81,17 @@ study: $(VENV)/.installed
 
 sweep: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m utils.sweep $(TABLES)
+
+bench: $(VENV)/.installed-benchmarks
+	for part in steps passes growth everyday report; do $(BIN)/python -m benchmarks.$$part || exit 1; done
+
+bench-slow: $(VENV)/.installed-benchmarks
+	$(BIN)/python -m benchmarks.steps --slow
+	$(BIN)/python -m benchmarks.report
+
+bench-quality: $(VENV)/.installed-benchmarks
+	$(BIN)/python -m benchmarks.quality
+	$(BIN)/python -m benchmarks.report
 
 clean:
 	rm -rf build $(VENV)
