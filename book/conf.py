@@ -3,11 +3,16 @@
 The source folder is the repository's root, so that a link works in the site as it does in the repository.
 """
 import base64
+import io
 import json
 import re
 import sys
 from pathlib import Path
 
+import numpy as np
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import ExtensionError
@@ -23,8 +28,10 @@ HEADLINE_NOTEBOOK, HEADLINE_CELL = "5_stress_test_the_alignment.ipynb", "06b5780
 FOLD = "What you should see"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
+TITLE = "Inducing causal structure in a neural network"
 project = html_title = "Inducing causal structure"
 root_doc = "book/index"
+exclude_patterns = [".venv", ".git", "build", "**/node_modules", "**/.ipynb_checkpoints"]
 include_patterns = ["README.md", "CONTRIBUTING.md", "book/*.md", "book/api/*.rst", "notebooks/*.ipynb",
                     "notebooks/glossary.md", "workshop/README.md"]
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
@@ -37,7 +44,7 @@ nb_ipywidgets_js = {}
 nb_code_prompt_show = "Show the solution"
 nb_code_prompt_hide = "Hide the solution"
 myst_heading_anchors = 4
-myst_enable_extensions = ["substitution"]
+myst_enable_extensions = ["dollarmath", "substitution"]
 figures = read_results(ROOT / "notebooks")
 figures["earlier single iia"] = published.EARLIER_SINGLE_SOURCE["iia"]
 figures["earlier two iia"] = published.EARLIER_MULTI_SOURCE["iia"]
@@ -50,6 +57,7 @@ autodoc_preserve_defaults = True  # as written: a path's value would name the fo
 napoleon_use_ivar = True
 napoleon_custom_sections = [("Args (by keyword, as pyvene passes them)", "params_style")]
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {
     "header_links_before_dropdown": 6,
@@ -75,7 +83,12 @@ def write_generated(app: Sphinx, config: Config) -> None:
                 for output in cell["outputs"] if "image/png" in output.get("data", {})]
     if not pictures:
         raise ExtensionError(f"{HEADLINE_NOTEBOOK} stores no picture for the landing page in its cell {HEADLINE_CELL}")
-    (HERE / "headline.png").write_bytes(base64.b64decode("".join(pictures[-1])))
+    picture = Image.open(io.BytesIO(base64.b64decode("".join(pictures[-1])))).convert("RGB")
+    middle = picture.width // 2  # in two, so that a phone can show one below the other
+    if np.asarray(picture)[:, middle].min() < 255:
+        raise ExtensionError(f"the picture of cell {HEADLINE_CELL} in {HEADLINE_NOTEBOOK} no longer has two halves")
+    picture.crop((0, 0, middle, picture.height)).save(HERE / "headline-before.png")
+    picture.crop((middle, 0, *picture.size)).save(HERE / "headline-after.png")
     for page in (HERE / "api").glob("*.rst"):
         if not (ROOT / page.stem.replace(".", "/")).with_suffix(".py").exists():
             page.unlink()
@@ -92,6 +105,8 @@ def describe(cell: dict, heading: str, next_cell: dict) -> str:
 
 def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:
     """Give pictures alternative text, fold solutions, drop what a page cannot show."""
+    if docname == "README":  # the landing page has this title too
+        source[0] = source[0].replace(f"# {TITLE}", "# Installation and results", 1)
     if not app.env.doc2path(docname).suffix == ".ipynb":
         return
     notebook = json.loads(source[0])
@@ -125,8 +140,15 @@ def skip_aliases(app: Sphinx, what: str, name: str, member: object, skip: bool, 
     return True if str(member.__doc__).startswith("Alias for field number") else None
 
 
+def visit_math(translator: nodes.NodeVisitor, node: nodes.Element) -> None:
+    """Write a formula as MathML, which browsers show without a script or a font of its own."""
+    translator.body.append(tex2mathml(node.astext(), as_block=isinstance(node, nodes.math_block)))
+    raise nodes.SkipNode
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
     app.connect("config-inited", write_generated)
     app.connect("source-read", prepare_notebook)
     app.connect("html-page-context", name_folds)

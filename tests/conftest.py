@@ -1,4 +1,7 @@
 import os
+import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -23,6 +26,61 @@ def dataset():
 @pytest.fixture(autouse=True)
 def fixed_seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium from the system. Of a module, not of the session: its event loop would disturb other tests' loops."""
+    from browser_helpers import CHROMIUM, FLAGS, needed
+
+    needed(CHROMIUM, "chromium")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        needed(None, "the Python package playwright")
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory):
+    """The script of axe-core, from npm."""
+    from browser_helpers import needed
+    from workshop.slides import install_package
+
+    needed(shutil.which("npm"), "npm")
+    package = install_package("axe-core", ROOT / "book" / "package.json", tmp_path_factory.mktemp("npm"))
+    return (package / "axe.min.js").read_text()
+
+
+OFFLINE = """
+import socket, sys
+def refuse(*arguments): raise OSError("the book must be built without a network")
+socket.socket.connect = socket.getaddrinfo = refuse
+from sphinx.cmd.build import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="session")
+def build_book(tmp_path_factory):
+    """Builds a folder's pages as ``make book`` does, but without a network: the site's folder, the finished process."""
+    flags = re.search(r"-m sphinx (.*) -d (\S+) \. (\S+)", (ROOT / "Makefile").read_text()).group(1).split()
+
+    def build(source):
+        into = tmp_path_factory.mktemp("book")
+        command = [sys.executable, "-c", OFFLINE, *flags, "-d", into / "cache", source, into / "site"]
+        return into / "site", subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def book(build_book):
+    """The folder of the book."""
+    site, result = build_book(".")
+    assert result.returncode == 0 and not result.stderr, result.stderr
+    return site
 
 
 def pytest_collection_modifyitems(items):

@@ -1,27 +1,20 @@
 """The slides: what they show of a notebook and what they refuse; complete without a network; every slide fits."""
-import os
 import re
 import shutil
 import sys
 
 import nbformat
 import pytest
+from browser_helpers import needed, open_tab
 from bs4 import BeautifulSoup
 from conftest import ROOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from workshop import slides
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # what a browser loads by itself: in tags, in styles, in scripts
 LOADED = re.compile(r"""(?:\bsrc(set)?\s*=|<link[^>]*href=|url\(|@import|\bimport\b|\bfetch\()\s*["'`(]*(https?:)?//""")
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNgYGBgAAAABQABpfZFQAAAAABJRU5ErkJggg=="
-
-
-def needed(tool, what):
-    """Skip a test whose tool is missing here; where tests must not be skipped, fail."""
-    if not tool:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{what} is missing")
 
 
 def tagged(cell, kind, *tags):
@@ -163,17 +156,6 @@ def test_nothing_is_loaded_from_another_host(decks):
     assert not [(path.name, match.group()) for path in written for match in LOADED.finditer(path.read_text())]
 
 
-@pytest.fixture(scope="module")
-def browser():
-    needed(CHROMIUM, "chromium")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        needed(None, "the Python package playwright")
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-
-
 STICKS_OUT = """async () => {
   await document.fonts.ready;
   const slide = Reveal.getCurrentSlide(), area = slide.getBoundingClientRect();
@@ -192,11 +174,7 @@ STICKS_OUT = """async () => {
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_slide_fits(decks, browser, path):
-    tab = browser.new_page(viewport={"width": 1280, "height": 720})
-    wrong = []
-    tab.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-    tab.on("pageerror", lambda error: wrong.append(str(error)))
-    tab.on("request", lambda request: None if request.url.startswith(("file:", "data:")) else wrong.append(request.url))
+    tab, wrong = open_tab(browser, 1280, 720)
     tab.goto((decks / f"{path.stem}.slides.html").as_uri())
     tab.wait_for_function("Reveal.isReady()")
     assert tab.evaluate("getComputedStyle(document.querySelector('.jp-Cell')).display") == "contents", "no styles"

@@ -28,8 +28,7 @@ def shape_distribution() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Joint distribution of shape, circularity and area label.
 
     Returns:
-        weights: (m, 71, 101), probability of each shape, circularity (0.30 to 1.00) and area label (0 to 1);
-            shapes that never occur are left out.
+        weights: (m, 71, 101), probability of each shape that occurs, circularity (0.30 to 1.00), area label (0 to 1).
         circularity_labels: (71,).
         ids: (m,), the row of each shape in ``mask_table``.
     """

@@ -19,7 +19,6 @@ from nbconvert import SlidesExporter
 from traitlets.config import Config
 
 FOLDER = Path(__file__).resolve().parent
-REVEAL = json.loads((FOLDER / "package.json").read_text(encoding="utf-8"))["dependencies"]["reveal.js"]
 FONTS = "dist/theme/fonts/source-sans-pro"
 VENDOR = ("LICENSE", "dist/reveal.css", "dist/reveal.js", "dist/theme/white.css", f"{FONTS}/*", "plugin/notes/notes.js")
 # what a browser would fetch by itself; an ordinary link waits for a click
@@ -100,22 +99,28 @@ def presentation(path: Path, pages: dict[str, str]) -> tuple[str, str, int]:
     return str(soup), soup.title.string, len(soup.select(".slides > section"))
 
 
-def install_reveal(folder: Path) -> Path:
-    """Folder of the pinned reveal.js, installed by npm unless it is there."""
-    package = folder / "node_modules" / "reveal.js"
+def install_package(name: str, manifest: Path, folder: Path) -> Path:
+    """Folder of a package that ``manifest`` pins, installed by npm into ``folder`` unless it is there."""
+    version = json.loads(manifest.read_text(encoding="utf-8"))["dependencies"][name]
+    package = folder / "node_modules" / name
     stored = package / "package.json"
-    if stored.exists() and json.loads(stored.read_text(encoding="utf-8"))["version"] == REVEAL:
+    if stored.exists() and json.loads(stored.read_text(encoding="utf-8"))["version"] == version:
         return package
     npm = shutil.which("npm")
     if npm is None:
-        raise Refused("npm is missing; slides need it once, to get reveal.js. On Debian and Ubuntu: apt install npm")
+        raise Refused(f"npm is missing; it is needed once, to get {name}. On Debian and Ubuntu: apt install npm")
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(FOLDER / "package.json", folder)
+    shutil.copy(manifest, folder)
     command = [npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if result.returncode:
-        raise Refused(f"npm could not install reveal.js {REVEAL}:\n{result.stderr.strip()}")
+        raise Refused(f"npm could not install {name} {version}:\n{result.stderr.strip()}")
     return package
+
+
+def install_reveal(folder: Path) -> Path:
+    """Folder of the pinned reveal.js."""
+    return install_package("reveal.js", FOLDER / "package.json", folder)
 
 
 def write_slides(paths: list[Path], into: Path) -> list[str]:
