@@ -29,8 +29,8 @@ def direction_cells() -> list[Cell]:
 
 
 def place_cells() -> list[Cell]:
-    """Where IIT can put which variables: every layer, variable set and three sizes."""
-    return (grid("IIT", CONVOLUTIONS, [*ONE_SOURCE, *SEVERAL_SOURCES], [1, 16, 64], IIT_STEPS, behavior_weight=1.0)
+    """Where IIT can put which variables: the first and the last convolution in three sizes, and the hidden layer."""
+    return (grid("IIT", ["conv1", "conv3"], [*ONE_SOURCE, *SEVERAL_SOURCES], [1, 16, 64], IIT_STEPS, behavior_weight=1.0)
             + grid("IIT", ["fc1"], [*ONE_SOURCE, *SEVERAL_SOURCES], [1, 2], IIT_STEPS, behavior_weight=1.0))
 
 
