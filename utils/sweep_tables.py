@@ -30,8 +30,9 @@ def direction_cells() -> list[Cell]:
 
 def place_cells() -> list[Cell]:
     """Where IIT can put which variables: the first and the last convolution in three sizes, and the hidden layer."""
-    return (grid("IIT", ["conv1", "conv3"], [*ONE_SOURCE, *SEVERAL_SOURCES], [1, 16, 64], IIT_STEPS, behavior_weight=1.0)
-            + grid("IIT", ["fc1"], [*ONE_SOURCE, *SEVERAL_SOURCES], [1, 2], IIT_STEPS, behavior_weight=1.0))
+    sets, options = [*ONE_SOURCE, *SEVERAL_SOURCES], {"num_steps": IIT_STEPS, "behavior_weight": 1.0}
+    return (grid("IIT", ["conv1", "conv3"], sets, [1, 16, 64], **options)
+            + grid("IIT", ["fc1"], sets, [1, 2], **options))
 
 
 def front_cells(seeds: int = 3) -> list[Cell]:
