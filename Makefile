@@ -14,6 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FOLDER ?= notebooks
 TABLES ?= small
+WIDGET_EXTENSIONS := anywidget @jupyter-widgets/jupyterlab-manager @voila-dashboards/widgets-manager8
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .PHONY: notebooks test lab check learner slides book explorer refresh models study sweep bench bench-slow bench-quality clean
@@ -67,7 +68,8 @@ book: $(VENV)/.installed-book
 	@echo "Open build/book/index.html"
 
 explorer: $(VENV)/.installed-workshop
-	$(BIN)/voila notebooks/explorer.ipynb
+	JUPYTER_PATH=$(CURDIR)/workshop $(BIN)/voila notebooks/explorer.ipynb --Voila.ip=127.0.0.1 --template=explorer \
+	  $(addprefix --VoilaConfiguration.extension_allowlist=,$(WIDGET_EXTENSIONS))
 
 refresh: $(VENV)/.installed
 	$(BIN)/python notebooks/execute.py --into notebooks

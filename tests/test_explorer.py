@@ -6,12 +6,14 @@ import ipywidgets
 import numpy as np
 import pytest
 import torch
+from bs4 import BeautifulSoup
 from PIL import Image
 
 from utils.das_utils import build_intervenable, iit_predict
 from utils.data_utils import causal_model, create_dataset, render_images
-from utils.explorer import START, Explorer
-from utils.explorer_view import Aligned, Plane, describe, fix_rotation, look
+from utils.explorer import START, Explorer, SliderNames
+from utils.explorer_picture import describe
+from utils.explorer_view import Aligned, Plane, fix_rotation, look
 from utils.intervention_utils import get_coordinates
 from utils.model_utils import PyTorchCNN, predict
 
@@ -130,6 +132,18 @@ def test_the_words_say_what_the_bars_show(explorer):
     assert "nothing interchanged" in explorer.words.value
 
 
+def test_the_tiles_make_up_the_picture_and_are_described(explorer):
+    for network, (_, _, groups) in CASES.items():
+        explorer.network.value = network
+        k, tiles = len(groups), BeautifulSoup(explorer.picture.value, "html.parser").select("img")
+        images = [np.asarray(Image.open(io.BytesIO(base64.b64decode(tile["src"].partition(",")[2])))) for tile in tiles]
+        whole = np.concatenate([np.concatenate(row, axis=1) for row in (images[:k + 2], images[k + 2:])])
+        stored = Image.open(io.BytesIO(base64.b64decode(explorer._repr_mimebundle_()["image/png"])))
+        np.testing.assert_array_equal(whole, np.asarray(stored))
+        assert tiles[0]["alt"] == "base: circularity 0.20, color 0.30, area 0.80, answer 0"
+        assert len({tile["alt"] for tile in tiles}) == k + 4
+
+
 def test_a_stored_page_shows_a_picture(explorer):
     bundle = explorer._repr_mimebundle_()
     picture = Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
@@ -154,3 +168,6 @@ def test_all_controls_have_a_name(explorer):
 
     controls = [w for w in walk(explorer.widget) if isinstance(w, (ipywidgets.FloatSlider, ipywidgets.Dropdown))]
     assert len(controls) == 2 + 12 and all(control.description for control in controls)
+    names = next(widget.names for widget in walk(explorer.widget) if isinstance(widget, SliderNames))
+    assert len(names) == 12 and names[:4] == ["circularity of the base", "color of the base", "area of the base",
+                                              "circularity of the source of {circularity, color}"]

@@ -2,12 +2,15 @@
 import base64
 from collections.abc import Mapping
 
+import anywidget
 import ipywidgets as widgets
 import numpy as np
 import torch
+import traitlets
 
 from utils.data_utils import VARIABLE_NAMES
-from utils.explorer_view import Aligned, Picture, Plane, View, describe, fix_rotation, look
+from utils.explorer_picture import Picture, describe, to_png
+from utils.explorer_view import Aligned, Plane, View, fix_rotation, look
 from utils.intervened_checkpoints import SHIPPED, load_intervenable, shipped_path
 from utils.intervention_utils import get_coordinates
 from utils.measure_utils import name_groups
@@ -32,6 +35,26 @@ def load_networks() -> dict[str, dict[str, Aligned]]:
     return networks
 
 
+class SliderNames(anywidget.AnyWidget):
+    """Names the sliders beside it for those who hear the page, which ipywidgets leaves out."""
+
+    _esm = """
+    function name(model, el) {
+      const sliders = el.closest(".explorer")?.querySelectorAll("[role=slider]") ?? [];
+      sliders.forEach((slider, i) => slider.setAttribute("aria-label", model.get("names")[i]));
+      return sliders.length === model.get("names").length;
+    }
+    function render({ model, el }) {
+      const timer = setInterval(() => name(model, el) && clearInterval(timer), 100);  // until all are on the page
+      const again = () => name(model, el);
+      model.on("change:names", again);
+      return () => { clearInterval(timer); model.off("change:names", again); };
+    }
+    export default { render };
+    """
+    names = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
+
 class Explorer:
     """Sliders for base and sources, a choice of network, layer and variables, and what comes of it.
 
@@ -53,25 +76,31 @@ class Explorer:
         self.networks, self._background = networks, torch.from_numpy(check_images(images))
         self._pictures: dict[tuple[str, str], tuple[Aligned, Picture]] = {}
         self.network = widgets.Dropdown(options=list(networks), value=network or next(iter(networks)),
-                                        description="network", layout={"width": "22em"})
-        self.layer = widgets.Dropdown(description="layer", layout={"width": "14em"})
-        self.swaps = [widgets.Checkbox(value=True, indent=False, layout={"width": "auto"}) for _ in range(MAX_SOURCES)]
+                                        description="network", layout={"width": "24em"},
+                                        style={"description_width": "4.5em"})
+        self.layer = widgets.Dropdown(description="layer", layout={"width": "11em"},
+                                      style={"description_width": "4.5em"})
+        self.swaps = [widgets.Checkbox(value=True, indent=False, layout={"width": "auto", "margin": "2px 1em 2px 2px"})
+                      for _ in range(MAX_SOURCES)]
         self.sliders = [
             [widgets.FloatSlider(value=START[i, v], min=0, max=1, step=0.01, description=name,
-                                 layout={"width": "17em"}, style={"description_width": "5em"})
+                                 layout={"width": "auto"}, style={"description_width": "5em"})
              for v, name in enumerate(VARIABLE_NAMES)]
             for i in range(1 + MAX_SOURCES)
         ]
         self._titles = [widgets.HTML() for _ in self.sliders]
-        columns = [widgets.VBox([title, *sliders]) for title, sliders in zip(self._titles, self.sliders)]
-        self._columns = columns
-        self.picture, self.words = widgets.HTML(), widgets.HTML()
+        self._columns = [widgets.VBox([title, *sliders], layout={"flex": "1 1 17em", "max_width": "26em"})
+                         for title, sliders in zip(self._titles, self.sliders)]
+        self._slider_names = SliderNames(layout={"display": "none"})
+        self.picture, self.words = widgets.HTML(layout={"flex": "3 1 22em", "min_width": "0"}), widgets.HTML()
         wrap = {"flex_flow": "row wrap"}
+        controls = widgets.HBox(self._columns, layout={**wrap, "flex": "1 1 17em", "align_content": "flex-start"})
         self.widget = widgets.VBox([
             widgets.HBox([self.network, self.layer], layout=wrap),
             widgets.HBox([widgets.Label("take from a source:"), *self.swaps], layout=wrap),
-            widgets.HBox(columns, layout=wrap), self.words, self.picture,
+            self.words, widgets.HBox([controls, self.picture], layout=wrap), self._slider_names,
         ])
+        self.widget.add_class("explorer")
         self.network.observe(self._show_layers, "value")
         self.layer.observe(self._show_groups, "value")
         for control in (*self.swaps, *sum(self.sliders, [])):
@@ -94,14 +123,16 @@ class Explorer:
     def _show_groups(self, change: dict | None = None) -> None:
         if self.layer.value is None:
             return  # between two networks
-        groups = self._current()[0].groups
+        groups, titles = self._current()[0].groups, []
         for i in range(1 + MAX_SOURCES):
             self._columns[i].layout.display = None if i <= len(groups) else "none"
             name = "base" if i == 0 else f"source of {name_groups([groups[i - 1]])}" if i <= len(groups) else ""
             self._titles[i].value = f"<b>{name}</b>"
+            titles.append(name)
         for i, swap in enumerate(self.swaps):
             swap.layout.display = None if i < len(groups) else "none"
             swap.description = name_groups([groups[i]]) if i < len(groups) else ""
+        self._slider_names.names = [f"{variable} of the {title}" for title in titles for variable in VARIABLE_NAMES]
         self._update()
 
     def view(self) -> View:
@@ -114,11 +145,10 @@ class Explorer:
         aligned, picture = self._current()
         view = self.view()
         words = describe(view, aligned.groups, [swap.value for swap in self.swaps[:len(aligned.groups)]])
-        self.png = picture.draw(view)
-        image = base64.b64encode(self.png).decode()
+        self._pixels = picture.draw(view)
         self.words.value = f'<div role="status">{words}</div>'
-        self.picture.value = f'<img alt="{words}" src="data:image/png;base64,{image}" style="max-width: 100%">'
+        self.picture.value = picture.to_html(self._pixels, view, words)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         bundle = self.widget._repr_mimebundle_()
-        return {**bundle, "image/png": base64.b64encode(self.png).decode(), "text/plain": self.words.value}
+        return {**bundle, "image/png": base64.b64encode(to_png(self._pixels)).decode(), "text/plain": self.words.value}

@@ -1,13 +1,9 @@
-"""What the explorer shows: one base, its sources, an interchange, and the picture of it all."""
-import io
+"""What the explorer shows: one base, its sources, an interchange, and where it all lies in a plane."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from PIL import Image
 from torch.nn.utils import parametrize
 
 from utils.counterfactual_data_utils import check_groups
@@ -16,10 +12,7 @@ from utils.intervention_utils import build_intervenable, flatten_neurons, get_ba
 from utils.measure_utils import name_groups
 from utils.model_utils import model_device
 from utils.pass_utils import common_layer, intervene, run_plainly
-from utils.plot_utils import BLACK, GRAY, VARIABLE_COLORS, show_image
 from utils.validation import check_labels
-
-AFTER = "#CC79A7"
 
 
 @dataclass(frozen=True)
@@ -130,80 +123,3 @@ class Plane:
     def project(self, coordinates: np.ndarray) -> np.ndarray:
         """Coordinates (n, directions) as points (n, 2)."""
         return (coordinates - self.mean) @ self.axes.T
-
-
-class Picture:
-    """The figure that a view is drawn into; all but its moving parts is drawn once, which makes it quick."""
-
-    def __init__(self, plane: Plane, groups: Sequence[Sequence[int]]) -> None:
-        self.plane, k = plane, len(groups)
-        figure = Figure(figsize=(10, 6.2), dpi=90, layout="none")
-        self.canvas = FigureCanvasAgg(figure)
-        sources = [f"source of\n{name_groups([group])}" for group in groups]
-        names = ["base", *sources, "counterfactual\n(what it should be)"]
-        grid = figure.add_gridspec(2, 1, height_ratios=[1, 1.35], hspace=0.5, left=0.11, right=0.98, top=0.91,
-                                   bottom=0.1)
-        top = grid[0].subgridspec(1, k + 2)
-        self.shown = []
-        for i, name in enumerate(names):
-            axes = figure.add_subplot(top[i])
-            show_image(axes, np.ones((28, 28)))
-            axes.set_title(name, fontsize=10)
-            words = axes.text(14, 30, "", ha="center", va="top", fontsize=9)
-            self.shown.append((axes.images[0], *axes.spines.values(), words))
-        low = grid[1].subgridspec(1, 2, wspace=0.3, width_ratios=[1.2, 1])
-        bars = figure.add_subplot(low[0])
-        self.bars = bars.barh([1, 0], [0, 0], color=["#5C5C5C", AFTER], height=0.5)
-        self.figures = [bars.text(0, y, "", va="center", fontsize=11) for y in (1, 0)]
-        self.wanted = bars.plot([0, 0], [1, 0], linestyle="none", marker="D", color=BLACK, clip_on=False,
-                                label="causal model's answer")[0]
-        bars.axvline(0.5, color=GRAY, linestyle="--")
-        bars.set(xlim=(0, 1), ylim=(-0.6, 1.6), xlabel="probability of answer 1", yticks=[1, 0])
-        bars.set_yticklabels(["base\nalone", "after the\ninterchange"], fontsize=10)
-        bars.grid(False)
-        bars.legend(loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=9, frameon=False)
-        axes = figure.add_subplot(low[1])
-        axes.scatter(*plane.background.T, s=5, color="#C8C8C8", label="other images")
-        marks = [("base", BLACK, "o", 8), *((f"source of {name_groups([group])}", VARIABLE_COLORS[group[0]], "s", 8)
-                                            for group in groups), ("after the interchange", AFTER, "*", 14)]
-        self.points = [axes.plot([], [], linestyle="none", marker=marker, color=color, markersize=size, label=name,
-                                 markeredgecolor=BLACK)[0] for name, color, marker, size in marks]
-        axes.set(xlabel=plane.names[0], ylabel=plane.names[1])
-        self.moving = [*sum(self.shown, ()), *self.bars, *self.figures, self.wanted, *self.points]
-        for artist in self.moving:
-            artist.set_animated(True)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.45, 1.3), ncol=2, fontsize=9, handletextpad=0.1,
-                    columnspacing=1, labelspacing=0.3, frameon=False)
-        self.canvas.draw()
-        self.still = self.canvas.copy_from_bbox(figure.bbox)  # all that never changes
-
-    def draw(self, view: View) -> bytes:
-        """The view as PNG."""
-        for (image, *_, text), pixels, z, answer in zip(self.shown, view.images, view.labels, view.answers):
-            image.set_data(pixels)
-            text.set_text("circ {:.2f}  color {:.2f}\narea {:.2f}   answer {:.0f}".format(*z, answer))
-        for bar, text, value in zip(self.bars, self.figures, (view.plain, view.swapped)):
-            bar.set_width(value)
-            inside = value > 0.2
-            text.set(text=f"{value:.2f}", x=value - 0.03 if inside else value + 0.03, ha="right" if inside else "left",
-                     color="white" if inside and bar is self.bars[0] else BLACK)
-        self.wanted.set_xdata([view.answers[0], view.answers[-1]])
-        points = self.plane.project(view.coordinates)
-        for artist, (x, y) in zip(self.points, points):
-            artist.set_data([x], [y])
-        self.canvas.restore_region(self.still)
-        for artist in self.moving:
-            artist.axes.draw_artist(artist)
-        file = io.BytesIO()
-        Image.fromarray(np.asarray(self.canvas.buffer_rgba())).convert("RGB").save(file, "png", compress_level=1)
-        return file.getvalue()
-
-
-def describe(view: View, groups: Sequence[Sequence[int]], chosen: Sequence[bool]) -> str:
-    """The view in words, for those who hear the page."""
-    names = [name_groups([group]) for group, on in zip(groups, chosen) if on]
-    swap = f"with {' and '.join(names)} from {'its source' if len(names) == 1 else 'their sources'}"
-    verb = "as" if (view.swapped > 0.5) == view.answers[-1] else "other than"
-    return (f"The network gives the base alone a probability of {view.plain:.2f} of answer 1, and {view.swapped:.2f} "
-            f"{swap if names else 'with nothing interchanged'}: it answers {verb} the causal model, whose answer is "
-            f"{view.answers[-1]:.0f} ({view.answers[0]:.0f} before).")

@@ -171,7 +171,8 @@ def predict(model: nn.Module, X: torch.Tensor, batch_size: int = 1024) -> torch.
     device = model_device(model)
     was_training = model.training
     model.eval()
-    starts = tqdm(range(0, len(X), batch_size), desc="Evaluating", leave=False)
+    starts = range(0, len(X), batch_size)
+    starts = tqdm(starts, desc="Evaluating", leave=False) if len(starts) > 1 else starts
     output = torch.cat([model(X[i : i + batch_size].to(device)).squeeze(1).cpu() for i in starts])
     model.train(was_training)
     return output
