@@ -66,9 +66,9 @@ def test_pictures_show_every_cell():
     figure = sweep_pictures.plot_das({"a": np.full((3, 3), 0.9), "b": np.full((3, 3), 0.95)})
     assert [len(axis.texts) for axis in figure.axes][:2] == [9, 9]
     curve = pd.DataFrame({"behavior_weight": [0, 1, 3], "behavior": [0.9, 0.96, 0.97], "flip_iia": [0.9, 0.95, 0.94]})
-    axes = sweep_pictures.plot_front(curve, curve[:1], [False, True, True], 0.98)
-    assert [text.get_text() for text in axes.texts] == ["0", "1", "3"]
-    assert [len(points.get_offsets()) for points in axes.collections] == [1, 2, 1]
+    whole, near = sweep_pictures.plot_front(curve, curve[:1], [False, True, True], 0.98).axes
+    assert [text.get_text() for text in near.texts] == ["0", "1", "3"]
+    assert [len(points.get_offsets()) for points in whole.collections] == [1, 2, 1]
 
 
 def test_the_committed_table_is_of_the_shipped_network_and_the_tables():

@@ -84,7 +84,7 @@ def plot_place(rows: pd.DataFrame) -> Axes:
     return axes
 
 
-def plot_front(rows: pd.DataFrame, first_recipe: pd.DataFrame, front: Sequence[bool], ceiling: float) -> Axes:
+def plot_front(rows: pd.DataFrame, first_recipe: pd.DataFrame, front: Sequence[bool], ceiling: float) -> Figure:
     """Behavior against flip-IIA over the weight of the behavior loss.
 
     Args:
@@ -93,22 +93,25 @@ def plot_front(rows: pd.DataFrame, first_recipe: pd.DataFrame, front: Sequence[b
         front: which of ``rows`` no other beats in both.
         ceiling: of behavior.
     """
-    axes = plt.subplots(figsize=(8.5, 4.6))[1]
+    figure, (whole, near) = plt.subplots(1, 2, figsize=(12, 4.6))
     front = np.asarray(front, dtype=bool)
-    axes.plot(rows.behavior, rows.flip_iia, color=GRAY, linewidth=1, zorder=1)
-    axes.scatter(rows.behavior[~front], rows.flip_iia[~front], color=GRAY, s=50, label="beaten in both by another")
-    axes.scatter(rows.behavior[front], rows.flip_iia[front], color=VARIABLE_COLORS[0], s=70, marker="D",
-                 label="on the front")
-    for number, row in enumerate(rows.itertuples()):
-        axes.annotate(f"{row.behavior_weight:g}", (row.behavior, row.flip_iia), textcoords="offset points",
-                      xytext=(0, 9 if number % 2 else -15), ha="center", fontsize=9)
-    axes.scatter(first_recipe.behavior, first_recipe.flip_iia, color=RED, marker="X", s=70,
-                 label="the recipe that the series started from, three seeds")
-    axes.axvline(ceiling, color=BLACK, label="ceiling of behavior")
-    axes.set(xlabel="behavior (accuracy on single images)", ylabel="flip-IIA",
-             title="Weight of the behavior loss, beside each point")
-    axes.legend(loc="upper left", fontsize=9)
-    return axes
+    for axes in (whole, near):
+        axes.plot(rows.behavior, rows.flip_iia, color=GRAY, linewidth=1, zorder=1)
+        axes.scatter(rows.behavior[~front], rows.flip_iia[~front], color=GRAY, s=50, label="beaten in both by another")
+        axes.scatter(rows.behavior[front], rows.flip_iia[front], color=VARIABLE_COLORS[0], s=70, marker="D",
+                     label="on the front")
+        axes.set(xlabel="behavior (accuracy on single images)", ylabel="flip-IIA")
+    whole.scatter(first_recipe.behavior, first_recipe.flip_iia, color=RED, marker="X", s=70,
+                  label="the recipe that the series started from, three seeds")
+    whole.axvline(ceiling, color=BLACK, label="ceiling of behavior")
+    whole.set_title("All")
+    for row in rows.itertuples():
+        near.annotate(f"{row.behavior_weight:g}", (row.behavior, row.flip_iia), textcoords="offset points",
+                      xytext=(-9, 5), ha="right", fontsize=10)
+    near.set_title("Enlarged, with the weight of the behavior loss beside each point")
+    near.margins(0.12)
+    figure.legend(*whole.get_legend_handles_labels(), loc="outside lower center", ncol=4, fontsize=10)
+    return figure
 
 
 def plan_sweep(sweep: pd.DataFrame, networks: int, network_seconds: float, hours: float = 1.0) -> pd.Series:
