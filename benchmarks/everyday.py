@@ -25,9 +25,9 @@ def paint_one_by_one(n: int, seed: int = 0) -> np.ndarray:
 
 
 def time_import(module: str) -> tuple[float, bool]:
-    """Seconds that a fresh interpreter needs to import a module of utils, and whether pyvene comes with it."""
-    code = (f"import sys, time; start = time.perf_counter(); import utils.{module}; "
-            "print(time.perf_counter() - start, 'pyvene' in sys.modules)")
+    """CPU seconds of a fresh interpreter to import a module of utils, and whether pyvene comes with it."""
+    code = (f"import sys, time; start = time.process_time(); import utils.{module}; "
+            "print(time.process_time() - start, 'pyvene' in sys.modules)")
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     seconds, pyvene = output.split()[-2:]
     return float(seconds), pyvene == "True"

@@ -53,5 +53,6 @@ def draw(ratios: Mapping, growth: Mapping, quality: Mapping, path: Path) -> None
         axes.axline((1, 1), (10, 10), color=GRAY, linestyle=":", label="a straight line: 1")
         axes.set(xscale="log", yscale="log", xlabel="times the smallest value", ylabel=f"times the smallest {what}",
                  title=f"Growth of {what}, with the fitted exponent")
-        axes.legend(fontsize=8, frameon=False)
+        axes.set_ylim(0.7, 400)  # room for the legend
+        axes.legend(fontsize=8, frameon=False, loc="upper left")
     figure.savefig(path)

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -95,12 +96,14 @@ def write_generated(app: Sphinx, config: Config) -> None:
 
 
 def describe(cell: dict, heading: str, next_cell: dict) -> str:
-    """Alternative text for the pictures of a cell: the text stored with them, or where on the page one is found."""
+    """Alternative text for the pictures of a cell: what is stored with them, or what the fold below says of them."""
     texts = ["".join(output["data"].get("text/plain", "")) for output in cell["outputs"]
              if "image/png" in output.get("data", {})]
-    stored = re.sub("<[^>]*>", "", texts[0]) if texts else ""  # of matplotlib's "<Figure ...>" nothing is left
-    described = f", described below it under {FOLD}" if FOLD in "".join(next_cell["source"]) else ""
-    return stored or f"Picture of the section {heading}{described}"
+    if stored := re.sub("<[^>]*>", "", texts[0]) if texts else "":  # of matplotlib's "<Figure ...>" nothing is left
+        return stored
+    fold = re.search(rf"{FOLD}.*?</summary>(.*?)</details>", "".join(next_cell["source"]), flags=re.DOTALL)
+    text = re.sub(r"\[([^]]*)\]\([^)]*\)|[*`]", r"\1", f"{heading}: {fold[1] if fold else 'a picture'}")
+    return textwrap.shorten(text, 350, placeholder=" ...")
 
 
 def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:

@@ -93,8 +93,8 @@ def open_notebook(lab, browser):
 
     def open_it(name):
         tab.goto(f"{lab}/lab/tree/{name}?token=secret&reset", timeout=MINUTE)
-        tab.wait_for_function("jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
-                              timeout=MINUTE)
+        session = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session"
+        tab.wait_for_function(f"{session}?.kernel?.status === 'idle'", timeout=MINUTE)
         return tab
 
     yield open_it
@@ -108,7 +108,7 @@ def choose(tab, menu, entry):
     tab.locator(".lm-Menu-item", has_text=re.compile(f"^{entry}")).first.click()
 
 
-def wait_until_run(tab, minutes=15):
+def wait_until_run(tab, minutes=25):
     """Wait for all cells; fail at the first error, with the cell's id."""
     end = time.monotonic() + 60 * minutes
     while time.monotonic() < end:
