@@ -93,6 +93,7 @@ bench-slow: $(VENV)/.installed-benchmarks
 
 bench-quality: $(VENV)/.installed-benchmarks
 	$(BIN)/python -m benchmarks.quality
+	$(BIN)/python -m benchmarks.efficiency
 	$(BIN)/python -m benchmarks.report
 
 clean:

@@ -16,7 +16,8 @@ PYVENE_FREE = ("data_utils", "counterfactual_data_utils", "model_utils", "ceilin
 
 def load(folder: Path = RESULTS) -> dict:
     """All results: of each file of timings name -> (seconds, facts), and ``quality`` as it is."""
-    found = {name: read(name, folder) for name in ("steps", "steps_slow", "passes", "growth", "everyday")}
+    found = {name: read(name, folder) for name in ("steps", "steps_slow", "passes", "growth", "everyday",
+                                                     "efficiency")}
     return {**found, "quality": json.loads((folder / "quality.json").read_text(encoding="utf-8"))}
 
 
@@ -76,6 +77,8 @@ def goals(results: dict) -> list[tuple[str, str, bool]]:
     slowest = max(moves, key=moves.get)
     needless = [facts["module"] for _, facts in results["everyday"].values()
                 if facts.get("pyvene") and facts.get("module") in PYVENE_FREE]
+    one, two = (results["efficiency"][name][0] for name in ("1 process", "2 processes"))
+    efficiency = median_ratio(one, two) / 2
     return [
         ("a step takes at most 1.2 times the bound", f"at most {ratio:.2f}, with {worst[0]} x {worst[1]} directions",
          ratio <= 1.2),
@@ -87,6 +90,8 @@ def goals(results: dict) -> list[tuple[str, str, bool]]:
         ("nothing that does not need pyvene imports it", ", ".join(needless) or "nothing does", not needless),
         ("a move of the explorer within 100 ms", f"at most {1e3 * moves[slowest]:.0f} ms ({slowest})",
          moves[slowest] <= 0.1),
+        ("the sweep on two processes at 0.9 of twice one", f"{efficiency:.2f}, median of {len(one)} turns",
+         efficiency >= 0.9),
     ]
 
 
