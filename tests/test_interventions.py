@@ -13,7 +13,7 @@ from utils.counterfactual_data_utils import (PairPool, create_multi_source_count
 from utils.das_utils import (CNNConfig, CustomLowRankRotatedSpaceIntervention, build_intervenable, das_evaluate,
                              das_predict, das_train, get_basis, iit_evaluate, iit_predict, iit_train)
 from utils.data_utils import create_dataset
-from utils.intervention_utils import pv
+from utils.intervention_utils import pv, take_sources
 from utils.model_utils import LAYER_SIZES, PyTorchCNN, evaluate, one_cycle, predict
 
 LAYERS = list(LAYER_SIZES)
@@ -146,7 +146,7 @@ def test_outputs_are_the_arithmetic(pairs, layer, size, num_sources):
     close(logits_of(found), expected, 2e-5)
     activations = [pass_utils.run_plainly(intervenable, s).activations[i] for i, s in enumerate(S)]
     close(pass_utils.intervene(intervenable, X, activations, None), expected)
-    kept, _, plain = pass_utils.run_plainly(intervenable, X, wants_logits=True)
+    kept, plain = pass_utils.run_plainly(intervenable, X, wants_logits=True)
     close(plain, forward_by_hand(intervenable.model, X))
     assert len(kept) == num_sources
     close(flat(kept[-1]), activation_by_hand(intervenable.model, X, layer))
@@ -329,7 +329,8 @@ def test_without_subspaces_each_intervention_swaps_its_own_block(pairs, layer):
         intervenable = fresh(layer, 1, 2)
         das_train(intervenable, X, S, y, num_epochs=2, batch_size=5, subspaces=subspaces)
         trained.append(get_basis(intervenable))
-    assert torch.equal(trained[0], trained[1]) and not torch.equal(trained[0], trained[2])
+    close(trained[0], trained[1], 1e-4)  # by one hook and by two, so not to the last bit
+    assert (trained[0] - trained[2]).abs().max() > 1e-3
 
 
 @every_layer
@@ -640,14 +641,15 @@ def test_iit_from_a_fresh_network_lowers_the_interchange_loss(dataset):
 # bad input
 
 
-def bad_build(component, **change):
+def wrap(*representations, kind=CustomLowRankRotatedSpaceIntervention):
     model = PyTorchCNN()
     model.config = CNNConfig()
-    config = pv.IntervenableConfig(
-        representations=[{"component": component, "low_rank_dimension": 1, **change}],
-        intervention_types=CustomLowRankRotatedSpaceIntervention,
-    )
+    config = pv.IntervenableConfig(representations=list(representations), intervention_types=kind)
     return pv.IntervenableModel(config, model)
+
+
+def bad_build(component, **change):
+    return wrap({"component": component, "low_rank_dimension": 1, **change})
 
 
 @pytest.mark.parametrize(
@@ -828,3 +830,54 @@ def test_a_refused_training_changes_nothing():
 
 def test_the_public_names_are_there():
     assert all(hasattr(das_utils, name) for name in das_utils.__all__)
+
+
+# what saves time in training
+
+
+@pytest.mark.parametrize("layer", ["conv1", "conv2", "conv3"])
+@pytest.mark.parametrize("num_sources", [2, 3])
+def test_one_hook_does_what_several_linked_ones_do(pairs, layer, num_sources):
+    X, S, _, _ = pairs(num_sources, 6)
+    intervenable = fresh(layer, 2, num_sources)
+    joined = pass_utils.join_linked(intervenable)
+    intervention = next(iter(intervenable.interventions.values()))
+    assert list(joined.interventions.values()) == [intervention] and joined.model is intervenable.model
+    seen = pass_utils.run_plainly(intervenable, torch.cat([X, *S]))
+    rows = torch.arange(6, 6 * (1 + num_sources)).view(num_sources, 6)
+    expected = pass_utils.intervene(intervenable, X, [seen.activations[0][chosen] for chosen in rows], None)
+    every = [[list(range(num_sources))] * 6]
+    for starts_with_bases in (False, True):
+        sources = take_sources(intervenable, seen.activations, rows, starts_with_bases)
+        close(pass_utils.intervene(intervenable, X, sources, None), expected)
+        taken = [torch.cat([source[..., block] for source, block in zip(sources, intervention.subspace_partition)], -1)]
+        close(pass_utils.intervene(joined, X, taken, every), expected)
+        close(pass_utils.intervene(joined, seen.activations[0][:6], taken, every, layer), expected)
+
+
+def test_only_linked_blocks_that_share_out_a_convolution_are_joined():
+    assert pass_utils.join_linked(fresh("fc1", 1, 3)) is None
+    assert pass_utils.join_linked(fresh("conv3", 4, 1)) is None
+    intervenable = fresh("conv3", 2, 2)
+    intervention = next(iter(intervenable.interventions.values()))
+    for partition in ([[0, 1], [1, 2]], [[0, 1], [2]], [[2, 3], [0, 1]], None):
+        intervention.subspace_partition = partition
+        assert pass_utils.join_linked(intervenable) is None
+    two = [{"component": "conv3.output", "low_rank_dimension": 2} for _ in range(2)]
+    assert pass_utils.join_linked(wrap(*two)) is None
+    assert pass_utils.join_linked(wrap(two[0], {**two[0], "component": "conv2.output"})) is None
+
+
+@every_layer
+def test_a_resumed_pass_answers_as_a_whole_one_and_spares_what_it_resumed_from(pairs, layer):
+    X, S, _, _ = pairs(1, 5)
+    intervenable = fresh(layer, 1, 1)
+    here, there = (pass_utils.run_plainly(intervenable, images).activations[0] for images in (X, S[0]))
+    before = here.clone()
+    close(pass_utils.intervene(intervenable, here, [there], None, layer),
+          pass_utils.intervene(intervenable, X, [there], None))
+    assert torch.equal(here, before)
+    whole = wrap({"component": f"{layer}.output"}, kind=pv.VanillaIntervention)
+    whole.model.load_state_dict(intervenable.model.state_dict())
+    close(pass_utils.intervene(whole, here, [there], None, layer), forward_by_hand(intervenable.model, S[0]))
+    assert torch.equal(here, before)

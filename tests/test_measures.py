@@ -13,7 +13,7 @@ from utils import response_measures as R
 from utils.data_utils import THRESHOLD, causal_model, create_dataset, intervene_on_labels
 from utils.intervention_utils import build_intervenable
 from utils.measure_utils import draw_pairs, name_groups, score_alignment, score_answers, wilson_interval
-from utils.model_utils import PyTorchCNN
+from utils.model_utils import Linear, PyTorchCNN
 
 GROUPS = [[[0]], [[1]], [[0, 1]], [[0], [1]], [[0], [1], [2]], [[2], [0, 1]]]
 groups_strategy = st.sampled_from(GROUPS)
@@ -35,13 +35,14 @@ class CausalCNN(PyTorchCNN):
 
     def __init__(self, mix=None):
         super().__init__()
-        self.fc1, self.fc2 = torch.nn.Linear(3, 3, bias=False), torch.nn.Linear(3, 1)
+        self.fc1, self.fc2 = Linear(3, 3, bias=False), Linear(3, 1)
         self.mix = torch.eye(3) if mix is None else mix
         with torch.no_grad():
             self.fc1.weight.copy_(self.mix)
 
-    def forward(self, x, logits=False, resume_at="conv1"):
-        hidden = self.fc1(read_labels(x) if resume_at == "conv1" else x) @ self.mix  # the inverse of an orthonormal mix
+    def forward(self, x, logits=False, resume_at=None):
+        hidden = self.fc1(x, ready=True).value if resume_at else self.fc1(read_labels(x))
+        hidden = hidden @ self.mix  # the inverse of an orthonormal mix
         output = 1000 * (0.4 * hidden.sum(dim=1, keepdim=True) - THRESHOLD)
         return output if logits else torch.sigmoid(output)
 

@@ -13,7 +13,7 @@ from utils.model_utils import LAYER_SIZES, PyTorchCNN
 class _ShortcutCNN(PyTorchCNN):
     """Image and layers also reach the answer past the later layers, so it tells which layer came from the source."""
 
-    def forward(self, x: torch.Tensor, logits: bool = False, resume_at: str = "conv1") -> torch.Tensor:
+    def forward(self, x: torch.Tensor, logits: bool = False, resume_at: str | None = None) -> torch.Tensor:
         past = 0.5 * x.flatten(1).mean(1, keepdim=True)
         for layer in LAYER_SIZES:
             x = getattr(self, layer)(x.flatten(1) if layer == "fc1" else x)

@@ -97,13 +97,16 @@ class CustomLowRankRotatedSpaceIntervention(pv.TrainableIntervention, pv.Distrib
     def forward(self, base: torch.Tensor, source: torch.Tensor, subspaces: Sequence | None = None) -> torch.Tensor:
         """Activations of base and source (b, ...) to intervened activations of the same shape."""
         weight, flat = self.rotate_layer.weight, flatten_neurons(base)
-        is_coordinates = source.ndim == 2 < base.ndim
+        if source.ndim == 3 and base.ndim == 4:
+            change = source[:, 0] - source[:, 1]
+        elif source.ndim == 2 < base.ndim:
+            change = source - flat @ weight
+        else:
+            change = (flatten_neurons(source) - flat) @ weight
         if subspaces is not None and all(chosen == subspaces[0] for chosen in subspaces):
             columns, subspaces = self._columns(subspaces[0]), None
             if columns != slice(0, weight.shape[1]):  # to slice out everything would cost a copy of the gradient
-                weight = weight[:, columns]
-                source = source[:, columns] if is_coordinates else source
-        change = (source if is_coordinates else flatten_neurons(source) @ weight) - flat @ weight
+                weight, change = weight[:, columns], change[:, columns]
         if subspaces is not None:
             mask = torch.zeros_like(change)
             for row, chosen in enumerate(subspaces):
@@ -128,7 +131,10 @@ class CustomLowRankRotatedSpaceIntervention(pv.TrainableIntervention, pv.Distrib
 
 
 def take_sources(
-    intervenable: pv.IntervenableModel, activations: Sequence[torch.Tensor], rows: torch.Tensor
+    intervenable: pv.IntervenableModel,
+    activations: Sequence[torch.Tensor],
+    rows: torch.Tensor,
+    starts_with_bases: bool = False,
 ) -> list[torch.Tensor]:
     """What each intervention takes from its sources, for pyvene's ``source_representations``.
 
@@ -136,15 +142,19 @@ def take_sources(
         intervenable: with k interventions.
         activations: k tensors (m, ...), of the same m images.
         rows: (k, b), for each intervention which of these images are its sources.
+        starts_with_bases: whether the first b of the images are the bases, so that their coordinates are at hand too.
     """
     taken, coordinates = [], {}
     for key, activation, chosen in zip(intervenable.sorted_keys, activations, rows):
         intervention = intervenable.interventions[key]
-        if activation.ndim == 4 and isinstance(intervention, CustomLowRankRotatedSpaceIntervention):
-            if id(intervention) not in coordinates:  # linked interventions share the basis
-                coordinates[id(intervention)] = intervention.rotate_layer(flatten_neurons(activation))
-            activation = coordinates[id(intervention)]
-        taken.append(activation.index_select(0, chosen))
+        if activation.ndim < 4 or not isinstance(intervention, CustomLowRankRotatedSpaceIntervention):
+            taken.append(activation.index_select(0, chosen))
+            continue
+        if id(intervention) not in coordinates:  # linked interventions share the basis
+            coordinates[id(intervention)] = intervention.rotate_layer(flatten_neurons(activation))
+        along = coordinates[id(intervention)]
+        source = along.index_select(0, chosen)
+        taken.append(torch.stack([source, along[:len(chosen)]], dim=1) if starts_with_bases else source)
     return taken
 
 

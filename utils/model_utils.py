@@ -14,31 +14,63 @@ from utils.validation import check_count, check_number
 LAYER_SIZES = {"conv1": 28 * 28 * 16, "conv2": 14 * 14 * 32, "conv3": 7 * 7 * 64, "fc1": 3}
 
 
+class _Slot:
+    """Stands for a layer's output while pyvene's hooks work on it: ``output[:] = ...`` replaces it, and copies nothing.
+
+    Written into a tensor, each swap would copy the whole layer twice, there and on the way back of the gradient.
+    """
+
+    def __init__(self, value: torch.Tensor) -> None:
+        self.value = value
+
+    def clone(self) -> torch.Tensor:
+        return self.value.clone()
+
+    def __setitem__(self, where: slice, value: torch.Tensor) -> None:
+        self.value = value
+
+
+class _Resumable:
+    def forward(self, x: torch.Tensor, ready: bool = False) -> torch.Tensor | _Slot:
+        """The layer's output; with ``ready``, x is that output, from an earlier pass, and only hooks are to see it."""
+        return _Slot(x) if ready else super().forward(x)
+
+
+class Conv2d(_Resumable, nn.Conv2d):
+    """A convolution at which a pass may resume."""
+
+
+class Linear(_Resumable, nn.Linear):
+    """A linear layer at which a pass may resume."""
+
+
 class PyTorchCNN(nn.Module):
     """Three convolutions and two linear layers: images (b, 1, 28, 28) to the probability (b, 1) of answer 1."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 16, kernel_size=3, padding=1)
-        self.conv2 = nn.Conv2d(16, 32, kernel_size=3, padding=1)
-        self.conv3 = nn.Conv2d(32, 64, kernel_size=3, padding=1)
-        self.fc1 = nn.Linear(64 * 7 * 7, 3)
+        self.conv1 = Conv2d(1, 16, kernel_size=3, padding=1)
+        self.conv2 = Conv2d(16, 32, kernel_size=3, padding=1)
+        self.conv3 = Conv2d(32, 64, kernel_size=3, padding=1)
+        self.fc1 = Linear(64 * 7 * 7, 3)
         self.fc2 = nn.Linear(3, 1)
         self.to(memory_format=torch.channels_last)  # halves the time of a step on a CPU
 
-    def forward(self, x: torch.Tensor, logits: bool = False, resume_at: str = "conv1") -> torch.Tensor:
+    def forward(self, x: torch.Tensor, logits: bool = False, resume_at: str | None = None) -> torch.Tensor:
         """Return probabilities (b, 1), or with ``logits`` what goes into the sigmoid.
 
-        With ``resume_at``, x is not an image but what went into that layer in an earlier pass.
+        With ``resume_at``, x is not an image but that layer's output in an earlier pass.
         """
-        start = list(LAYER_SIZES).index(resume_at)
-        if start <= 0:
-            x = F.relu(F.max_pool2d(self.conv1(x), 2))  # the same as pooling after the ReLU, and cheaper
-        if start <= 1:
-            x = F.relu(F.max_pool2d(self.conv2(x), 2))
-        if start <= 2:
-            x = F.relu(self.conv3(x)).flatten(1)
-        x = self.fc2(F.relu(self.fc1(x)))
+        layers = list(LAYER_SIZES)
+        for layer in layers[layers.index(resume_at or "conv1"):]:
+            module = getattr(self, layer)
+            x = module(x, ready=True).value if layer == resume_at else module(x)
+            if layer in ("conv1", "conv2"):
+                x = F.max_pool2d(x, 2)  # before the ReLU: the same as after it, and cheaper
+            x = F.relu(x)
+            if layer == "conv3":
+                x = x.flatten(1)
+        x = self.fc2(x)
         return x if logits else torch.sigmoid(x)
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from utils.intervention_utils import own_subspaces, pv
+from utils.intervention_utils import CustomLowRankRotatedSpaceIntervention, own_subspaces, pv
 from utils.model_utils import check_batch
 
 
@@ -72,25 +72,21 @@ class PlainPass(NamedTuple):
 
     Attributes:
         activations: outputs of the layer at each intervention, (n, ...) each.
-        inputs: what went into the layer of the first one (n, ...).
         logits: of the network (n,), or None where the pass ended at that layer.
     """
 
     activations: list[torch.Tensor]
-    inputs: torch.Tensor
     logits: torch.Tensor | None
 
 
 def run_plainly(intervenable: pv.IntervenableModel, X: torch.Tensor, wants_logits: bool = False) -> PlainPass:
     """Run images (n, 1, 28, 28) through the network without intervention, no further than needed."""
     kept: dict[str, torch.Tensor] = {}
-    inputs: list[torch.Tensor] = []
     hooks = intervenable.intervention_hooks
 
     def keep(key):
         def hook(module, args, kwargs, output):
             kept[key] = output
-            inputs.append(args[0])
             if not wants_logits and len(kept) == len(hooks):
                 raise _Reached
 
@@ -105,7 +101,7 @@ def run_plainly(intervenable: pv.IntervenableModel, X: torch.Tensor, wants_logit
     finally:
         for handle in handles:
             handle.remove()
-    return PlainPass([kept[key] for key in intervenable.sorted_keys], inputs[0], output)
+    return PlainPass([kept[key] for key in intervenable.sorted_keys], output)
 
 
 def intervene(
@@ -113,12 +109,12 @@ def intervene(
     base: torch.Tensor,
     sources: list[torch.Tensor],
     subspaces: Sequence | None,
-    resume_at: str = "conv1",
+    resume_at: str | None = None,
 ) -> torch.Tensor:
     """Logits (n,) for the bases when each intervention takes its part from its source.
 
     Args:
-        base: images (n, 1, 28, 28), or what goes into the layer ``resume_at``.
+        base: images (n, 1, 28, 28), or activations (n, ...) of the layer ``resume_at`` in an earlier pass.
         sources: for each intervention activations (n, ...) of its layer, or what ``take_sources`` made of them. So
             pyvene need not run every source through the network once for each intervention.
     """
@@ -129,7 +125,28 @@ def intervene(
     return output.squeeze(1)
 
 
-def common_layer(intervenable: pv.IntervenableModel) -> str:
-    """The layer at which all interventions are, or the first one where they differ: where a pass may resume."""
+def common_layer(intervenable: pv.IntervenableModel) -> str | None:
+    """The layer at which all interventions are, so that a pass may resume there; None where they differ."""
     components = {representation.component for representation in intervenable.representations.values()}
-    return components.pop().removesuffix(".output") if len(components) == 1 else "conv1"
+    return components.pop().removesuffix(".output") if len(components) == 1 else None
+
+
+def join_linked(intervenable: pv.IntervenableModel) -> pv.IntervenableModel | None:
+    """The same k linked interventions as a single one, with the same directions and network.
+
+    pyvene's hooks come one after the other, and each copies the whole layer. But as the blocks are orthogonal, what
+    one of them swaps is nothing to the next, so a single hook may swap them all.
+
+    Returns:
+        a model with one intervention, or None for any but those convolutions that ``build_intervenable`` wraps with
+        several sources.
+    """
+    first, *others = intervenable.interventions.values()
+    layer = common_layer(intervenable)
+    if not isinstance(first, CustomLowRankRotatedSpaceIntervention) or not others or layer in (None, "fc1"):
+        return None
+    blocks, directions = first.subspace_partition or [], list(range(first.rotate_layer.weight.shape[1]))
+    if any(other is not first for other in others) or len(blocks) != 1 + len(others) or sum(blocks, []) != directions:
+        return None
+    representation = {"component": f"{layer}.output", "intervention": first}
+    return pv.IntervenableModel(pv.IntervenableConfig(representations=[representation]), intervenable.model)

@@ -43,7 +43,7 @@ def dose_response(
         X_base, X_source = (images[index[start:start + batch_size]].to(device) for index in (base, source))
         here, there = (run_plainly(intervenable, X) for X in (X_base, X_source))
         subspaces = one_source_subspaces(intervenable, [block], len(X_base))
-        resumed = X_base if layer == "conv1" else here.inputs
+        resumed = here.activations[0] if layer else X_base
         between = ([torch.lerp(*ends, float(d)) for ends in zip(here.activations, there.activations)] for d in dose)
         logits.append([intervene(intervenable, resumed, mixed, subspaces, layer).cpu().numpy() for mixed in between])
     logits = np.concatenate(logits, axis=1)

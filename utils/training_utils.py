@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from utils.counterfactual_data_utils import PairPool
 from utils.intervention_utils import pv, take_sources
 from utils.model_utils import model_device, one_cycle
-from utils.pass_utils import common_layer, intervene, run_plainly
+from utils.pass_utils import common_layer, intervene, join_linked, run_plainly
 
 
 class Batch(NamedTuple):
@@ -78,6 +78,7 @@ def fit(
     description: str,
 ) -> dict[str, list[float]]:
     """Minimize interchange loss + ``behavior_weight`` * behavior loss over ``total`` batches; returns the history."""
+    layer, joined = common_layer(intervenable), join_linked(intervenable) if subspaces is None else None
     intervenable.disable_model_gradients()
     if train_model:
         intervenable.enable_model_gradients()
@@ -88,7 +89,6 @@ def fit(
     scheduler = one_cycle(optimizer, total) if schedule == "one_cycle" else None
     device = model_device(intervenable.model)
     history: dict[str, list[float]] = {"interchange_loss": [], "behavior_loss": [], "lr": []}
-    layer = common_layer(intervenable)
     with tqdm(batches, total=total, desc=description, leave=False) as bar:
         for batch in bar:
             base, plain = batch.base.to(device), batch.plain.to(device)
@@ -97,11 +97,15 @@ def fit(
                 wants_behavior = train_model and batch.y_base is not None  # else stop at the layer in question
                 with torch.set_grad_enabled(train_model):
                     seen = run_plainly(intervenable, plain, wants_behavior)
-                sources = take_sources(intervenable, seen.activations, batch.sources.to(device))
-                if batch.y_base is not None and layer != "conv1":  # the bases came by just now
-                    intervened = intervene(intervenable, seen.inputs[: len(base)], sources, part, layer)
-                else:
-                    intervened = intervene(intervenable, base, sources, part)
+                start, resume_at = base, None
+                if layer and batch.y_base is not None:  # the bases came by just now
+                    start, resume_at = seen.activations[0][: len(base)], layer
+                sources = take_sources(intervenable, seen.activations, batch.sources.to(device), resume_at is not None)
+                if joined:
+                    blocks = next(iter(joined.interventions.values())).subspace_partition
+                    sources = [torch.cat([source[..., block] for source, block in zip(sources, blocks)], dim=-1)]
+                    part = [[list(range(len(blocks)))] * len(base)]
+                intervened = intervene(joined or intervenable, start, sources, part, resume_at)
             interchange = F.binary_cross_entropy_with_logits(intervened, batch.y_counterfactual.to(device))
             behavior = torch.tensor(math.nan)
             if wants_behavior:
