@@ -23,7 +23,7 @@ from utils.recipes import TRAIN_IMAGES, TRAIN_SEED
 VARIABLES = [0, 1]
 TEST_IMAGES, TEST_SEED = 20_000, 31  # not those of the notebooks: a recipe that is chosen here is tested on others
 PAIRS = 10_000
-LENGTHS = (50, 100, 200, 300, 400, 750)  # of ours, in steps
+LENGTHS = (50, 100, 200, 250, 300, 400, 750)  # of ours, in steps
 
 
 def seed_pairs(images: np.ndarray, labels: np.ndarray, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

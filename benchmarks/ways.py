@@ -24,8 +24,8 @@ def by_hand(
 ) -> Callable[[], float]:
     """IIT at conv1 in plain torch, on a copy of the weights: the lower bound. Each call is a step; it returns the loss.
 
-    One plain pass of the bases, who are each other's sources, up to the logits; from it the coordinates of bases and
-    sources; a second pass in which a hook puts the swapped activations in the place of conv1's.
+    One plain pass of the bases, who are each other's sources, up to the logits; from it, by a hook, conv1's output and
+    the coordinates of bases and sources; a second pass that begins with the swapped activations.
     """
     model = copy.deepcopy(intervenable.model).requires_grad_(True)
     raw = raw_rotation(intervenable).detach().clone().requires_grad_(True)
@@ -48,10 +48,8 @@ def by_hand(
         taken = [coordinates[rows, i * size:(i + 1) * size] for i, rows in enumerate(pairs.sources)]
         swapped = torch.addmm(flat, torch.cat(taken, dim=1) - coordinates, basis.T)
 
-        handle = model.conv1.register_forward_hook(
-            lambda module, args, output: swapped.view(-1, 28, 28, 16).permute(0, 3, 1, 2))
-        intervened = model(X, logits=True).squeeze(1)
-        handle.remove()
+        swapped = swapped.view(-1, 28, 28, 16).permute(0, 3, 1, 2)
+        intervened = model(swapped, logits=True, resume_at="conv1").squeeze(1)
         loss = (F.binary_cross_entropy_with_logits(intervened, pairs.y_counterfactual)
                 + F.binary_cross_entropy_with_logits(plain, pairs.y_base))
         optimizer.zero_grad()

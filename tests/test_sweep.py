@@ -157,7 +157,7 @@ def test_the_tables_ask_what_the_notebook_shows():
     das = TABLES["das0"]()
     assert len({cell.network for cell in das}) >= 20 and len(das) % 9 == 0
     assert {TABLES[f"das{i}"]()[0].coefficients for i in range(3)} == set(OBJECTIVES)
-    assert {cell.layer for cell in TABLES["place"]()} == {"conv1", "conv3", "fc1"}
+    assert {cell.layer for cell in TABLES["place"]()} == {"conv1", "conv2", "conv3", "fc1"}
     assert any(cell.schedule == "constant" and cell.directions == 1 for cell in TABLES["front"]())
 
 

@@ -38,11 +38,13 @@ def das_means(rows: pd.DataFrame, measure: str = "iia") -> np.ndarray:
     return rows.pivot_table(index="layer", columns="variables", values=measure).to_numpy()
 
 
-def plot_das(means: dict[str, np.ndarray], bounds: tuple[float, float] = (0.85, 1.0)) -> Figure:
-    """Heat maps of IIA side by side: title -> (3 layers, 3 variables)."""
+def plot_das(
+    means: dict[str, np.ndarray], bounds: tuple[float, float] = (0.85, 1.0), measure: str = "IIA"
+) -> Figure:
+    """Heat maps side by side: title -> (3 layers, 3 variables), of the ``measure`` that the color bar names."""
     figure, axes = plt.subplots(1, len(means), figsize=(4.7 * len(means), 3.3), squeeze=False)
     for axis, (title, values) in zip(axes.flat, means.items()):
-        plot_heatmap(values, ("conv1", "conv2", "conv3"), VARIABLE_NAMES, title, bounds, "IIA", axis)
+        plot_heatmap(values, ("conv1", "conv2", "conv3"), VARIABLE_NAMES, title, bounds, measure, axis)
     return figure
 
 

@@ -78,7 +78,8 @@ def fit(
     description: str,
 ) -> dict[str, list[float]]:
     """Minimize interchange loss + ``behavior_weight`` * behavior loss over ``total`` batches; returns the history."""
-    layer, joined = common_layer(intervenable), join_linked(intervenable) if subspaces is None else None
+    layer = common_layer(intervenable)
+    joined = join_linked(intervenable) if subspaces is None else None  # freezes the network, as pyvene does
     intervenable.disable_model_gradients()
     if train_model:
         intervenable.enable_model_gradients()
