@@ -881,3 +881,18 @@ def test_a_resumed_pass_answers_as_a_whole_one_and_spares_what_it_resumed_from(p
     whole.model.load_state_dict(intervenable.model.state_dict())
     close(pass_utils.intervene(whole, here, [there], None, layer), forward_by_hand(intervenable.model, S[0]))
     assert torch.equal(here, before)
+
+
+@every_layer
+def test_resumed_training_with_subspaces_is_that_with_each_ones_own_block(pairs, gradient_descent, layer):
+    X, S, y, y_counterfactual = pairs(2, 6)
+    trained = []
+    for subspaces in (None, [[[0]] * 6, [[1]] * 6], [[[1]] * 6, [[0]] * 6]):
+        intervenable = fresh(layer, 1, 2)
+        history = iit_train(intervenable, X, S, y_counterfactual, lr=1.0, num_epochs=2, y_base=y, behavior_weight=1.0,
+                            subspaces=subspaces)
+        trained.append((torch.tensor(history["interchange_loss"]), get_basis(intervenable),
+                        *(p.detach() for p in intervenable.model.parameters())))
+    for own, named in zip(*trained[:2]):
+        close(own, named, 1e-4)
+    assert (trained[0][0] - trained[2][0]).abs().max() > 1e-5
