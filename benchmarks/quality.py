@@ -74,23 +74,26 @@ def measure(name: str, series: str, seed: int, train: Callable[[], pv.Intervenab
 
 
 def main() -> None:
-    """Train by every recipe, then by ours with one change at a time, and write results/quality.json."""
+    """Train by every recipe, then by ours with one change at a time, and write results/quality.json, anew after each."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--seeds", type=int, default=2, help="of ours and of each change")
     seeds = range(parser.parse_args().seeds)
     train, test = create_dataset(TRAIN_IMAGES, TRAIN_SEED), create_dataset(TEST_IMAGES, TEST_SEED)
-    rows = [measure(f"{epochs} epochs" if epochs > 1 else "1 epoch", "seed's recipe on our utils", seed,
-                    lambda epochs=epochs, seed=seed: train_seed_recipe(*train, seed, epochs), test)
-            for epochs in (1, 5) for seed in seeds]
-    rows.append(measure("1 epoch", "seed's recipe on stock pyvene", 0, lambda: train_stock(*train, 0, 1), test))
-    rows += [measure(f"{steps} steps", "ours", seed,
-                     lambda steps=steps, seed=seed: train_changed(CHANGES["as it is"], *train, seed, steps), test)
-             for steps in LENGTHS for seed in seeds]
-    rows += [measure(name, "one change", seed,
-                     lambda change=change, seed=seed: train_changed(change, *train, seed), test)
-             for name, change in CHANGES.items() for seed in seeds]
-    result = {"machine": machine(), "pairs": PAIRS, "steps_of_changes": STEPS, "rows": rows}
-    (RESULTS / "quality.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    result = {"machine": machine(), "pairs": PAIRS, "steps_of_changes": STEPS, "rows": []}
+
+    def add(name: str, series: str, seed: int, function: Callable, *options) -> None:
+        result["rows"].append(measure(name, series, seed, lambda: function(*options), test))
+        (RESULTS / "quality.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+    for seed in seeds:
+        for epochs in (1, 5):
+            name = f"{epochs} epoch{'s' * (epochs > 1)}"
+            add(name, "seed's recipe on our utils", seed, train_seed_recipe, *train, seed, epochs)
+        for steps in LENGTHS:
+            add(f"{steps} steps", "ours", seed, train_changed, CHANGES["as it is"], *train, seed, steps)
+        for name, change in CHANGES.items():
+            add(name, "one change", seed, train_changed, change, *train, seed)
+    add("1 epoch", "seed's recipe on stock pyvene", 0, train_stock, *train, 0, 1)
 
 
 if __name__ == "__main__":
