@@ -71,7 +71,8 @@ class CustomLowRankRotatedSpaceIntervention(pv.TrainableIntervention, pv.Distrib
 
     Works on a whole layer of any shape (b, ...): flattened to (b, n), the result is
     base + (source - base) Q Q^T, with only the columns of Q that ``subspaces`` names. For a convolution, the source
-    may also come as its coordinates (b, directions) along Q, which are cheap to compute once and to reorder.
+    may also come as its coordinates (b, directions) along Q, which are cheap to compute once and to reorder, or
+    as (b, 2, directions) with those of the base after them.
 
     Args (by keyword, as pyvene passes them):
         embed_dim: neurons n of the layer.
@@ -97,16 +98,16 @@ class CustomLowRankRotatedSpaceIntervention(pv.TrainableIntervention, pv.Distrib
     def forward(self, base: torch.Tensor, source: torch.Tensor, subspaces: Sequence | None = None) -> torch.Tensor:
         """Activations of base and source (b, ...) to intervened activations of the same shape."""
         weight, flat = self.rotate_layer.weight, flatten_neurons(base)
-        if source.ndim == 3 and base.ndim == 4:
-            change = source[:, 0] - source[:, 1]
-        elif source.ndim == 2 < base.ndim:
-            change = source - flat @ weight
-        else:
-            change = (flatten_neurons(source) - flat) @ weight
+        is_coordinates = source.ndim < base.ndim
         if subspaces is not None and all(chosen == subspaces[0] for chosen in subspaces):
             columns, subspaces = self._columns(subspaces[0]), None
             if columns != slice(0, weight.shape[1]):  # to slice out everything would cost a copy of the gradient
-                weight, change = weight[:, columns], change[:, columns]
+                weight = weight[:, columns]
+                source = source[..., columns] if is_coordinates else source
+        if is_coordinates:
+            change = source[:, 0] - source[:, 1] if source.ndim == 3 else source - flat @ weight
+        else:
+            change = (flatten_neurons(source) - flat) @ weight
         if subspaces is not None:
             mask = torch.zeros_like(change)
             for row, chosen in enumerate(subspaces):

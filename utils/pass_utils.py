@@ -131,16 +131,22 @@ def common_layer(intervenable: pv.IntervenableModel) -> str | None:
     return components.pop().removesuffix(".output") if len(components) == 1 else None
 
 
-def join_linked(intervenable: pv.IntervenableModel) -> pv.IntervenableModel | None:
+def join_linked(intervenable: pv.IntervenableModel, subspaces: Sequence | None = None) -> pv.IntervenableModel | None:
     """The same k linked interventions as a single one, with the same directions and network.
 
     pyvene's hooks come one after the other, and each copies the whole layer. But as the blocks are orthogonal, what
     one of them swaps is nothing to the next, so a single hook may swap them all.
 
+    Args:
+        intervenable: with k interventions.
+        subspaces: as for ``iit_train``.
+
     Returns:
         a model with one intervention, or None for any but those convolutions that ``build_intervenable`` wraps with
-        several sources.
+        several sources, and where ``subspaces`` names others than each one's own block.
     """
+    if subspaces is not None and any(chosen != [[i]] * len(chosen or ()) for i, chosen in enumerate(subspaces)):
+        return None
     first, *others = intervenable.interventions.values()
     layer = common_layer(intervenable)
     if not isinstance(first, CustomLowRankRotatedSpaceIntervention) or not others or layer in (None, "fc1"):

@@ -79,7 +79,7 @@ def fit(
 ) -> dict[str, list[float]]:
     """Minimize interchange loss + ``behavior_weight`` * behavior loss over ``total`` batches; returns the history."""
     layer = common_layer(intervenable)
-    joined = join_linked(intervenable) if subspaces is None else None  # freezes the network, as pyvene does
+    joined = join_linked(intervenable, subspaces)  # freezes the network, as pyvene does
     intervenable.disable_model_gradients()
     if train_model:
         intervenable.enable_model_gradients()
