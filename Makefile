@@ -27,7 +27,7 @@ $(VENV)/.installed: requirements.txt constraints.txt
 	$(BIN)/python -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'tutorial.pth').write_text('$(CURDIR)\n')"
 	touch $@
 
-$(VENV)/.installed-tests: $(VENV)/.installed tests/requirements.txt workshop/requirements.txt book/requirements.txt benchmarks/requirements.txt
+$(VENV)/.installed-tests: $(VENV)/.installed tests/requirements.txt workshop/requirements.txt book/requirements.txt studies/benchmarks/requirements.txt
 	$(BIN)/python -m pip install -r tests/requirements.txt
 	touch $@
 
@@ -35,8 +35,8 @@ $(VENV)/.installed-workshop: $(VENV)/.installed workshop/requirements.txt
 	$(BIN)/python -m pip install -r workshop/requirements.txt
 	touch $@
 
-$(VENV)/.installed-benchmarks: $(VENV)/.installed benchmarks/requirements.txt
-	$(BIN)/python -m pip install -r benchmarks/requirements.txt
+$(VENV)/.installed-benchmarks: $(VENV)/.installed studies/benchmarks/requirements.txt
+	$(BIN)/python -m pip install -r studies/benchmarks/requirements.txt
 	touch $@
 
 $(VENV)/.installed-book: $(VENV)/.installed book/requirements.txt
@@ -73,28 +73,28 @@ explorer: $(VENV)/.installed-workshop
 
 refresh: $(VENV)/.installed
 	$(BIN)/python notebooks/execute.py --into notebooks
-	$(BIN)/python -c "from pathlib import Path; from utils.results_utils import write_readme; write_readme(Path('README.md'), Path('notebooks'))"
+	$(BIN)/python -c "from pathlib import Path; from studies.results import write_readme; write_readme(Path('README.md'), Path('notebooks'))"
 
 models: $(VENV)/.installed
-	$(BIN)/python -m utils.train_shipped
+	$(BIN)/python -m studies.shipped
 
 study: $(VENV)/.installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m utils.seed_study
+	OMP_NUM_THREADS=1 $(BIN)/python -m studies.seed_study
 
 sweep: $(VENV)/.installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m utils.sweep $(TABLES)
+	OMP_NUM_THREADS=1 $(BIN)/python -m studies.sweep.run $(TABLES)
 
 bench: $(VENV)/.installed-benchmarks
-	for part in steps passes growth everyday report; do $(BIN)/python -m benchmarks.$$part || exit 1; done
+	for part in steps passes growth everyday report; do $(BIN)/python -m studies.benchmarks.$$part || exit 1; done
 
 bench-slow: $(VENV)/.installed-benchmarks
-	$(BIN)/python -m benchmarks.steps --slow
-	$(BIN)/python -m benchmarks.report
+	$(BIN)/python -m studies.benchmarks.steps --slow
+	$(BIN)/python -m studies.benchmarks.report
 
 bench-quality: $(VENV)/.installed-benchmarks
-	$(BIN)/python -m benchmarks.quality
-	$(BIN)/python -m benchmarks.efficiency
-	$(BIN)/python -m benchmarks.report
+	$(BIN)/python -m studies.benchmarks.quality
+	$(BIN)/python -m studies.benchmarks.efficiency
+	$(BIN)/python -m studies.benchmarks.report
 
 clean:
 	rm -rf build $(VENV)

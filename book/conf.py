@@ -22,8 +22,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
-from utils import published  # noqa: E402
-from utils.results_utils import MIME, read_results  # noqa: E402
+from studies import published  # noqa: E402
+from studies.results import MIME, read_results  # noqa: E402
 
 HEADLINE_NOTEBOOK, HEADLINE_CELL = "5_stress_test_the_alignment.ipynb", "06b5780e"
 FOLD = "What you should see"

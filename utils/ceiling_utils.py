@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from utils.counterfactual_data_utils import check_groups
+from utils.counterfactual_data_utils import validate_groups
 from utils.data_utils import (CIRCULARITIES, COEFFICIENTS, MAX_AREA, MAX_CIRCULARITY, MAX_COLOR, MIN_AREA,
                               MIN_CIRCULARITY, THRESHOLD, find_masks, mask_table)
-from utils.validation import check_coefficients, check_images
+from utils.validation import validate_coefficients, validate_images
 
 
 
@@ -70,7 +70,7 @@ def ideal_answers(images: np.ndarray, coefficients: Sequence[float] = COEFFICIEN
     Raises:
         ValueError: an image shows no ellipse that the rasterizer can make.
     """
-    images, (c0, c1, c2) = check_images(images)[:, 0], check_coefficients(coefficients)
+    images, (c0, c1, c2) = validate_images(images)[:, 0], validate_coefficients(coefficients)
     weights, circularity, ids = shape_distribution()
     number = {}
     for i, mask in enumerate(mask_table()[2][ids]):
@@ -101,7 +101,7 @@ def bayes_ceiling(
     Returns:
         accuracy in [0.5, 1].
     """
-    groups = check_groups(variables) if len(variables) else []
+    groups = validate_groups(variables) if len(variables) else []
     origin = {v: i for i, group in enumerate(groups) for v in group}
     same_image = origin.get(0, "base") == origin.get(2, "base")
-    return _ceiling(same_image, tuple(check_coefficients(coefficients).tolist()))
+    return _ceiling(same_image, tuple(validate_coefficients(coefficients).tolist()))

@@ -66,7 +66,7 @@ def _replace_together(contents: dict[Path, bytes]) -> None:
         undo.pop_all()
 
 
-def _check_path(path: str | Path) -> Path:
+def _validate_path(path: str | Path) -> Path:
     path = Path(path)
     if path.suffix != ".pth":
         raise ValueError(f"path must end in .pth, got {path.name}")
@@ -113,7 +113,7 @@ def save_checkpoint(model: torch.nn.Module, path: str | Path, provenance: dict[s
         TypeError: the provenance is no dict.
         FileNotFoundError: the folder is missing.
     """
-    path = _check_path(path)
+    path = _validate_path(path)
     if not isinstance(provenance, dict):
         raise TypeError(f"provenance must be a dict, got {type(provenance).__name__}")
     if not path.parent.is_dir():
@@ -165,7 +165,7 @@ def read_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
         FileNotFoundError: one of the two files is missing.
         ValueError: the weights are not those of the provenance, are damaged, or are no weights.
     """
-    path = _check_path(path)
+    path = _validate_path(path)
     content, provenance = _patiently(partial(_read, path), ValueError, OSError)
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), provenance
@@ -225,7 +225,7 @@ def load_or_train_base_cnn(path: str | Path = BASE_CNN, device: torch.device | N
     Returns:
         network in eval mode, and a sentence that says where it came from.
     """
-    name = _check_path(path).name
+    name = _validate_path(path).name
     try:
         model, provenance = load_checkpoint(path, device)
         origin = f"Loaded {name}"

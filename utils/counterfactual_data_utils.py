@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from utils.data_utils import COEFFICIENTS, causal_model, intervene_on_labels, random_state
-from utils.validation import check_coefficients, check_count, check_images, check_labels, check_variables
+from utils.validation import validate_coefficients, validate_count, validate_images, validate_labels, validate_variables
 
 
-def _check_dataset(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    images, labels = check_images(images), check_labels(labels)
+def _validate_dataset(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    images, labels = validate_images(images), validate_labels(labels)
     if labels.ndim != 2:
         raise ValueError(f"labels must have shape (n, 3), got {labels.shape}")
     if len(images) != len(labels):
@@ -21,16 +21,16 @@ def _check_dataset(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, 
     return images, labels
 
 
-def check_groups(variables: Sequence[Sequence[int]]) -> list[list[int]]:
+def validate_groups(variables: Sequence[Sequence[int]]) -> list[list[int]]:
     """Return the variables of each source as lists; no variable may belong to two sources."""
-    groups = [check_variables(group) for group in variables]
-    check_variables([v for group in groups for v in group])
+    groups = [validate_variables(group) for group in variables]
+    validate_variables([v for group in groups for v in group])
     return groups
 
 
 def _create_dataset(groups, images, labels, coefficients, size, return_labels, seed):
-    images, labels = _check_dataset(images, labels)
-    coefficients, size, rng = check_coefficients(coefficients), check_count(size, "size"), random_state(seed)
+    images, labels = _validate_dataset(images, labels)
+    coefficients, size, rng = validate_coefficients(coefficients), validate_count(size, "size"), random_state(seed)
     drawn = rng.choice(len(images), size=(1 + len(groups), size))
     base, sources = labels[drawn[0]], labels[drawn[1:]]
     counterfactual = intervene_on_labels(base, sources, groups)
@@ -69,7 +69,7 @@ def create_single_source_counterfactual_dataset(
     Raises:
         ValueError, TypeError: an argument is empty, out of range or of the wrong shape or type.
     """
-    groups = [check_variables(variables)]
+    groups = [validate_variables(variables)]
     return _create_dataset(groups, images, labels, coefficients, size, return_labels, seed)
 
 
@@ -87,7 +87,7 @@ def create_multi_source_counterfactual_dataset(
     Arguments, errors and results as for ``create_single_source_counterfactual_dataset``, with
     k = len(variables) sources: X_sources (k, size, 1, 28, 28), y_sources (k, size), source labels (k, size, 3).
     """
-    groups = [[v] for v in check_variables(variables)]
+    groups = [[v] for v in validate_variables(variables)]
     return _create_dataset(groups, images, labels, coefficients, size, return_labels, seed)
 
 
@@ -122,9 +122,9 @@ class PairPool:
     coefficients: Sequence[float] = COEFFICIENTS
 
     def __post_init__(self) -> None:
-        self.images, self.labels = _check_dataset(self.images, self.labels)
-        self.variables = check_groups(self.variables)
-        self.coefficients = check_coefficients(self.coefficients)
+        self.images, self.labels = _validate_dataset(self.images, self.labels)
+        self.variables = validate_groups(self.variables)
+        self.coefficients = validate_coefficients(self.coefficients)
 
     def __len__(self) -> int:
         return len(self.images)

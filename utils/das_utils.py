@@ -10,12 +10,12 @@ from torch.nn.utils import parametrize
 from tqdm.auto import tqdm
 
 from utils.counterfactual_data_utils import PairPool
-from utils.intervention_utils import (CNNConfig, CustomLowRankRotatedSpaceIntervention, build_intervenable, get_basis,
+from utils.interventions.build import (CNNConfig, CustomLowRankRotatedSpaceIntervention, build_intervenable, get_basis,
                                       pv)
-from utils.model_utils import accuracy, check_batch, check_targets, model_device
-from utils.pass_utils import check_pairs, intervene, run_plainly
+from utils.model_utils import accuracy, validate_batch, validate_targets, model_device
+from utils.interventions.passes import validate_pairs, intervene, run_plainly
 from utils.training_utils import fit, fixed_batches, fresh_batches
-from utils.validation import check_count, check_number
+from utils.validation import validate_count, validate_number
 
 __all__ = [
     "CNNConfig", "CustomLowRankRotatedSpaceIntervention", "build_intervenable", "get_basis", "das_train",
@@ -28,9 +28,9 @@ def _train(intervenable, X_base, X_sources, y_counterfactual, lr, num_epochs, ba
            behavior_weight, schedule, pool, num_steps, seed, train_model):
     if not isinstance(intervenable, pv.IntervenableModel):
         raise TypeError(f"intervenable must be a pyvene IntervenableModel, got {type(intervenable).__name__}")
-    lr = check_number(lr, "lr", strict=True)
-    behavior_weight = check_number(behavior_weight, "behavior_weight")
-    batch_size, seed = check_count(batch_size, "batch_size"), check_count(seed, "seed", minimum=0)
+    lr = validate_number(lr, "lr", strict=True)
+    behavior_weight = validate_number(behavior_weight, "behavior_weight")
+    batch_size, seed = validate_count(batch_size, "batch_size"), validate_count(seed, "seed", minimum=0)
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule must be one of {SCHEDULES}, got {schedule!r}")
     if pool is not None:
@@ -46,20 +46,20 @@ def _train(intervenable, X_base, X_sources, y_counterfactual, lr, num_epochs, ba
             raise ValueError(
                 f"pool has {len(pool.variables)} sources, the model {len(intervenable.interventions)} interventions"
             )
-        total = check_count(num_steps, "num_steps")
+        total = validate_count(num_steps, "num_steps")
         if batch_size > len(pool):
             raise ValueError(f"batch_size must be at most the pool's {len(pool)} images, got {batch_size}")
         batches = fresh_batches(pool, batch_size, total, seed)
     else:
         if num_steps is not None:
             raise ValueError("num_steps goes with a pool; given pairs are trained on for num_epochs")
-        X_base, X_sources = check_pairs(intervenable, X_base, X_sources, subspaces)
-        y_counterfactual = check_targets(y_counterfactual, len(X_base), "y_counterfactual")
+        X_base, X_sources = validate_pairs(intervenable, X_base, X_sources, subspaces)
+        y_counterfactual = validate_targets(y_counterfactual, len(X_base), "y_counterfactual")
         if y_base is None and behavior_weight:
             raise ValueError("behavior_weight above 0 needs y_base, the labels of the base images")
         if y_base is not None:
-            y_base = check_targets(y_base, len(X_base), "y_base")
-        num_epochs = check_count(num_epochs, "num_epochs")
+            y_base = validate_targets(y_base, len(X_base), "y_base")
+        num_epochs = validate_count(num_epochs, "num_epochs")
         total = num_epochs * -(-len(X_base) // batch_size)
         batches = fixed_batches(X_base, X_sources, y_base, y_counterfactual, batch_size, num_epochs, seed)
     name = "IIT" if train_model else "DAS"
@@ -155,8 +155,8 @@ def iit_predict(
     Returns:
         CPU tensor (n,).
     """
-    X_base, X_sources = check_pairs(intervenable, X_base, X_sources, subspaces, broadcast=True)
-    batch_size = check_count(batch_size, "batch_size")
+    X_base, X_sources = validate_pairs(intervenable, X_base, X_sources, subspaces, broadcast=True)
+    batch_size = validate_count(batch_size, "batch_size")
     device = model_device(intervenable.model)
     outputs = []
     with parametrize.cached():
@@ -182,7 +182,7 @@ def iit_evaluate(
 
     Arguments as for ``iit_predict``, and y_counterfactual (n,), each 0 or 1.
     """
-    y_counterfactual = check_targets(y_counterfactual, len(check_batch(X_base, "X_base")), "y_counterfactual")
+    y_counterfactual = validate_targets(y_counterfactual, len(validate_batch(X_base, "X_base")), "y_counterfactual")
     return accuracy(iit_predict(intervenable, X_base, X_sources, batch_size, subspaces), y_counterfactual)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from utils.validation import check_coefficients, check_count, check_images, check_labels, check_number
+from utils.validation import validate_coefficients, validate_count, validate_images, validate_labels, validate_number
 
 VARIABLE_NAMES = ("circularity", "color", "area")
 COEFFICIENTS = (0.4, 0.4, 0.4)
@@ -30,7 +30,7 @@ def random_state(seed: int | np.random.Generator | None) -> np.random.Generator 
         return np.random.mtrand._rand
     if isinstance(seed, (np.random.Generator, np.random.RandomState)):
         return seed
-    return np.random.default_rng(check_count(seed, "seed", minimum=0))
+    return np.random.default_rng(validate_count(seed, "seed", minimum=0))
 
 
 @lru_cache(maxsize=1)
@@ -97,9 +97,9 @@ def generate_ellipse(circularity: float, color: float, area: float, turned: bool
         TypeError: a value is not a number.
     """
     rounding = 0.005
-    circularity = check_number(circularity, "circularity", MIN_CIRCULARITY - rounding, MAX_CIRCULARITY + rounding)
-    color = check_number(color, "color", 0.0, MAX_COLOR + rounding)
-    area = check_number(area, "area", MIN_AREA - rounding, MAX_AREA + rounding)
+    circularity = validate_number(circularity, "circularity", MIN_CIRCULARITY - rounding, MAX_CIRCULARITY + rounding)
+    color = validate_number(color, "color", 0.0, MAX_COLOR + rounding)
+    area = validate_number(area, "area", MIN_AREA - rounding, MAX_AREA + rounding)
     a = np.sqrt(area / (np.pi * circularity))
     b = a * circularity
     y, x = np.mgrid[-IMAGE_SIZE // 2 : IMAGE_SIZE // 2, -IMAGE_SIZE // 2 : IMAGE_SIZE // 2]
@@ -119,7 +119,7 @@ def create_dataset(n: int, seed: int | np.random.Generator | None = None) -> tup
         images: float32 (n, 28, 28), 1 is white.
         labels: float64 (n, 3), circularity, color and area, each in [0, 1].
     """
-    n = check_count(n, "n")
+    n = validate_count(n, "n")
     rng = random_state(seed)
     circularity = np.round(rng.uniform(MIN_CIRCULARITY, MAX_CIRCULARITY, n), 2)
     color = np.round(MAX_COLOR * rng.uniform(0, 1, n), 2)
@@ -146,7 +146,7 @@ def render_images(labels: np.ndarray, turned: np.ndarray | bool = False) -> np.n
     Returns:
         float32 images (n, 28, 28).
     """
-    labels = check_labels(labels)
+    labels = validate_labels(labels)
     if labels.ndim != 2:
         raise ValueError(f"labels must have shape (n, 3), got {labels.shape}")
     turned = np.asarray(turned, dtype=bool)
@@ -160,14 +160,14 @@ def render_images(labels: np.ndarray, turned: np.ndarray | bool = False) -> np.n
 
 def find_turn(images: np.ndarray) -> np.ndarray:
     """Which ellipses stand upright: images (n, 28, 28) or (n, 1, 28, 28) to bools (n,); False for a round one."""
-    ink = check_images(images)[:, 0] < 1.0
+    ink = validate_images(images)[:, 0] < 1.0
     squares = np.arange(-IMAGE_SIZE // 2, IMAGE_SIZE // 2) ** 2
     return ink.sum(axis=2) @ squares > ink.sum(axis=1) @ squares
 
 
 def causal_model(labels: np.ndarray, coefficients: Sequence[float] = COEFFICIENTS) -> np.ndarray:
     """The causal model: 1 where coefficients . labels > 0.6. Labels (..., 3) to float32 answers (...)."""
-    return (np.matmul(check_labels(labels), check_coefficients(coefficients)) > THRESHOLD).astype(np.float32)
+    return (np.matmul(validate_labels(labels), validate_coefficients(coefficients)) > THRESHOLD).astype(np.float32)
 
 
 def intervene_on_labels(base: np.ndarray, sources: np.ndarray, variables: Sequence[Sequence[int]]) -> np.ndarray:
@@ -181,7 +181,7 @@ def intervene_on_labels(base: np.ndarray, sources: np.ndarray, variables: Sequen
     Returns:
         labels (n, 3) of the counterfactual.
     """
-    base, sources = check_labels(base, "base"), check_labels(sources, "sources")
+    base, sources = validate_labels(base, "base"), validate_labels(sources, "sources")
     if sources.ndim != 3 or base.ndim != 2 or sources.shape[1:] != base.shape or len(sources) != len(variables):
         raise ValueError(
             f"sources must have shape ({len(variables)}, n, 3) for base (n, 3), got {sources.shape} and {base.shape}"

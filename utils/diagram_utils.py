@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
-from utils.counterfactual_data_utils import check_groups
+from utils.counterfactual_data_utils import validate_groups
 from utils.data_utils import VARIABLE_NAMES
-from utils.model_utils import LAYER_SIZES, check_layer
+from utils.model_utils import LAYER_SIZES, validate_layer
 from utils.plot_utils import BLACK, RED, VARIABLE_COLORS
 
 BOXES = ("image", *LAYER_SIZES, "answer")
@@ -82,8 +82,8 @@ def draw_alignment(groups: Sequence[Sequence[int]], layer: str) -> Figure:
     Raises:
         ValueError: no such layer, or groups that overlap.
     """
-    check_layer(layer)
-    groups = check_groups(groups)
+    validate_layer(layer)
+    groups = validate_groups(groups)
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 2.9), width_ratios=[1, 1.35])
     draw_causal_model(left, groups)
     _draw_row(right, 0, layer, groups)
@@ -99,8 +99,8 @@ def draw_interchange(layer: str = "conv3", group: Sequence[int] = (1,)) -> Figur
         layer: where the subspace is.
         group: variables that it holds.
     """
-    check_layer(layer)
-    groups, x = check_groups([group]), _left(layer) + WIDTH / 2
+    validate_layer(layer)
+    groups, x = validate_groups([group]), _left(layer) + WIDTH / 2
     figure, axes = plt.subplots(1, 3, figsize=(14, 3.8), width_ratios=[1, 1, 0.85])
     for axis in axes[:2]:
         axis.set(xlim=(-1.6, _left("answer") + 1.5 * WIDTH), ylim=(-0.9, 5.0))

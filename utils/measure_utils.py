@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from utils.ceiling_utils import bayes_ceiling
-from utils.counterfactual_data_utils import check_groups
+from utils.counterfactual_data_utils import validate_groups
 from utils.data_utils import COEFFICIENTS, VARIABLE_NAMES, causal_model, intervene_on_labels, random_state
-from utils.validation import check_count, check_images, check_labels
+from utils.validation import validate_count, validate_images, validate_labels
 
 if TYPE_CHECKING:
-    from utils.intervention_utils import pv
+    from utils.interventions.build import pv
 
 
 def wilson_interval(share: float, n: int) -> tuple[float, float]:
@@ -28,7 +28,7 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
 
 def name_groups(variables: Sequence[Sequence[int]]) -> str:
     """Readable name of the variables of each source: ``{circularity, color} | {area}``."""
-    return " | ".join("{" + ", ".join(VARIABLE_NAMES[v] for v in group) + "}" for group in check_groups(variables))
+    return " | ".join("{" + ", ".join(VARIABLE_NAMES[v] for v in group) + "}" for group in validate_groups(variables))
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Pairs:
 
     def images(self, images: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """The images of bases (n, 1, 28, 28) and sources (k, n, 1, 28, 28) out of (m, 28, 28)."""
-        images = torch.from_numpy(check_images(images))
+        images = torch.from_numpy(validate_images(images))
         return images[self.base], images[self.sources]
 
 
@@ -74,7 +74,7 @@ def draw_pairs(
     Raises:
         ValueError: there are (almost) no discriminating pairs to be found.
     """
-    labels, groups, n, rng = check_labels(labels), check_groups(variables), check_count(n, "n"), random_state(seed)
+    labels, groups, n, rng = validate_labels(labels), validate_groups(variables), validate_count(n, "n"), random_state(seed)
     found: list[tuple[np.ndarray, ...]] = []
     count, draws = 0, max(n, 20_000) if discriminating else n
     for _ in range(200):

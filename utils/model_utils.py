@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm, trange
 
-from utils.validation import check_count, check_number
+from utils.validation import validate_count, validate_number
 
 # Neurons of each layer's output, before the ReLU.
 LAYER_SIZES = {"conv1": 28 * 28 * 16, "conv2": 14 * 14 * 32, "conv3": 7 * 7 * 64, "fc1": 3}
@@ -74,7 +74,7 @@ class PyTorchCNN(nn.Module):
         return x if logits else torch.sigmoid(x)
 
 
-def check_layer(layer: str) -> None:
+def validate_layer(layer: str) -> None:
     """Raise ValueError unless ``layer`` is conv1, conv2, conv3 or fc1."""
     if layer not in LAYER_SIZES:
         raise ValueError(f"layer must be one of {list(LAYER_SIZES)}, got {layer!r}")
@@ -104,7 +104,7 @@ def model_device(model: nn.Module) -> torch.device:
     return next(model.parameters()).device
 
 
-def check_batch(images: torch.Tensor, name: str = "X") -> torch.Tensor:
+def validate_batch(images: torch.Tensor, name: str = "X") -> torch.Tensor:
     """Return a float tensor (n, 1, 28, 28) with n >= 1, or raise TypeError or ValueError."""
     if isinstance(images, np.ndarray):
         images = torch.from_numpy(images)
@@ -115,7 +115,7 @@ def check_batch(images: torch.Tensor, name: str = "X") -> torch.Tensor:
     return images.float()
 
 
-def check_targets(targets: torch.Tensor, n: int, name: str = "y") -> torch.Tensor:
+def validate_targets(targets: torch.Tensor, n: int, name: str = "y") -> torch.Tensor:
     """Return n labels, each 0 or 1, as a float tensor (n,), or raise TypeError or ValueError."""
     if isinstance(targets, np.ndarray):
         targets = torch.from_numpy(targets)
@@ -165,12 +165,12 @@ def train(
     Returns:
         history with ``loss`` and ``lr`` of every step.
     """
-    X = check_batch(X)
-    y = check_targets(y, len(X))
-    lr = check_number(lr, "lr", strict=True)
-    num_epochs, batch_size = check_count(num_epochs, "num_epochs"), check_count(batch_size, "batch_size")
+    X = validate_batch(X)
+    y = validate_targets(y, len(X))
+    lr = validate_number(lr, "lr", strict=True)
+    num_epochs, batch_size = validate_count(num_epochs, "num_epochs"), validate_count(batch_size, "batch_size")
     device = model_device(model)
-    generator = torch.Generator().manual_seed(check_count(seed, "seed", minimum=0))
+    generator = torch.Generator().manual_seed(validate_count(seed, "seed", minimum=0))
     steps = -(-len(X) // batch_size)
     model.requires_grad_(True).train()  # pyvene may have frozen it
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
@@ -198,8 +198,8 @@ def train(
 @torch.no_grad()
 def predict(model: nn.Module, X: torch.Tensor, batch_size: int = 1024) -> torch.Tensor:
     """Probabilities of answer 1 for images (n, 1, 28, 28): a CPU tensor (n,)."""
-    X = check_batch(X)
-    batch_size = check_count(batch_size, "batch_size")
+    X = validate_batch(X)
+    batch_size = validate_count(batch_size, "batch_size")
     device = model_device(model)
     was_training = model.training
     model.eval()
@@ -212,12 +212,12 @@ def predict(model: nn.Module, X: torch.Tensor, batch_size: int = 1024) -> torch.
 
 def accuracy(probabilities: torch.Tensor, targets: torch.Tensor) -> float:
     """Share of n probabilities that fall on the side of 0.5 where their target is."""
-    targets = check_targets(targets, len(probabilities)).to(probabilities.device)
+    targets = validate_targets(targets, len(probabilities)).to(probabilities.device)
     return ((probabilities > 0.5).float() == targets).float().mean().item()
 
 
 def evaluate(model: nn.Module, X: torch.Tensor, y: torch.Tensor, batch_size: int = 1024) -> float:
     """Accuracy of the network on images (n, 1, 28, 28) with labels (n,)."""
-    X = check_batch(X)
-    y = check_targets(y, len(X))
+    X = validate_batch(X)
+    y = validate_targets(y, len(X))
     return accuracy(predict(model, X, batch_size), y)

@@ -10,9 +10,9 @@ from torch.nn.utils import parametrize
 from tqdm.auto import tqdm
 
 from utils.counterfactual_data_utils import PairPool
-from utils.intervention_utils import pv, take_sources
+from utils.interventions.build import pv, take_sources
 from utils.model_utils import model_device, one_cycle
-from utils.pass_utils import common_layer, intervene, join_linked, run_plainly
+from utils.interventions.passes import common_layer, intervene, join_linked, run_plainly
 
 
 class Batch(NamedTuple):

@@ -8,7 +8,7 @@ import numpy as np
 NUM_VARIABLES = 3
 
 
-def check_count(value: Any, name: str, minimum: int = 1) -> int:
+def validate_count(value: Any, name: str, minimum: int = 1) -> int:
     """Return ``value`` as an int of at least ``minimum``; TypeError or ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer, got {type(value).__name__} {value!r}")
@@ -17,7 +17,7 @@ def check_count(value: Any, name: str, minimum: int = 1) -> int:
     return int(value)
 
 
-def check_number(value: Any, name: str, low: float = 0.0, high: float = np.inf, strict: bool = False) -> float:
+def validate_number(value: Any, name: str, low: float = 0.0, high: float = np.inf, strict: bool = False) -> float:
     """Return ``value`` as a finite float in [low, high] (or (low, high] when ``strict``)."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {type(value).__name__} {value!r}")
@@ -27,13 +27,13 @@ def check_number(value: Any, name: str, low: float = 0.0, high: float = np.inf, 
     return float(value)
 
 
-def check_variables(variables: Sequence[int]) -> list[int]:
+def validate_variables(variables: Sequence[int]) -> list[int]:
     """Return a list of distinct variable indices, each 0 (circularity), 1 (color) or 2 (area)."""
     if isinstance(variables, (str, bytes)) or not hasattr(variables, "__len__"):
         raise TypeError(f"variables must be a list of integers, got {type(variables).__name__} {variables!r}")
     if len(variables) == 0:
         raise ValueError("variables must name at least one of 0, 1, 2, got an empty list")
-    checked = [check_count(v, "each of variables", minimum=-(2**31)) for v in variables]
+    checked = [validate_count(v, "each of variables", minimum=-(2**31)) for v in variables]
     if any(v < 0 or v >= NUM_VARIABLES for v in checked):
         raise ValueError(f"variables must be among 0, 1, 2, got {checked}")
     if len(set(checked)) != len(checked):
@@ -41,7 +41,7 @@ def check_variables(variables: Sequence[int]) -> list[int]:
     return checked
 
 
-def check_coefficients(coefficients: Sequence[float]) -> np.ndarray:
+def validate_coefficients(coefficients: Sequence[float]) -> np.ndarray:
     """Return three finite coefficients as a float64 array of shape (3,)."""
     try:
         checked = np.asarray(coefficients, dtype=np.float64)
@@ -54,7 +54,7 @@ def check_coefficients(coefficients: Sequence[float]) -> np.ndarray:
     return checked
 
 
-def check_labels(labels: Any, name: str = "labels") -> np.ndarray:
+def validate_labels(labels: Any, name: str = "labels") -> np.ndarray:
     """Return labels as a float64 array of shape (..., 3), every value in [0, 1]."""
     try:
         checked = np.asarray(labels, dtype=np.float64)
@@ -67,7 +67,7 @@ def check_labels(labels: Any, name: str = "labels") -> np.ndarray:
     return checked
 
 
-def check_images(images: Any, name: str = "images") -> np.ndarray:
+def validate_images(images: Any, name: str = "images") -> np.ndarray:
     """Return images of shape (n, 28, 28) or (n, 1, 28, 28) as float32 (n, 1, 28, 28)."""
     shape = tuple(getattr(images, "shape", ()))
     if not shape:

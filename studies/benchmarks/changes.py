@@ -1,0 +1,113 @@
+"""Single changes to the recipe of single-source IIT, to see what each of its ingredients buys."""
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import cycle, islice
+from unittest.mock import patch
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from utils.checkpoint_utils import load_or_train_base_cnn
+from utils.counterfactual_data_utils import PairBatch, PairPool
+from utils.das_utils import iit_train
+from utils.data_utils import causal_model, intervene_on_labels
+from utils.interventions.build import pv
+from studies.recipes import RECIPES
+from utils.training_utils import Batch
+
+
+class FlipBalancedPool(PairPool):
+    """Half of the bases get a source in the batch that changes their answer, the others one that does not."""
+
+    def draw(self, batch_size: int, rng: np.random.Generator) -> PairBatch:
+        """Draw the bases as ``PairPool`` does; then for each base one of the sources of the kind it is to have."""
+        base = rng.choice(len(self), size=batch_size, replace=False, shuffle=False)
+        z, rows = self.labels[base], np.arange(batch_size)
+        y_base = causal_model(z, self.coefficients)
+        every = intervene_on_labels(np.repeat(z, batch_size, 0), np.tile(z, (batch_size, 1))[None], self.variables)
+        flips = causal_model(every, self.coefficients).reshape(batch_size, batch_size) != y_base[:, None]
+        wanted = flips == (rows < batch_size // 2)[:, None]
+        source = np.where(wanted, rng.random(wanted.shape), -1.0).argmax(axis=1)
+        y = np.where(flips[rows, source], 1 - y_base, y_base)
+        return PairBatch(*map(torch.from_numpy, (base, source[None], y_base, y)))
+
+
+def draw_once(pool: PairPool, batch_size: int, num_steps: int, seed: int) -> Iterator[Batch]:
+    """In place of ``fresh_batches``: the same 10,000 pairs, or a few less, again and again."""
+    images, rng = torch.from_numpy(pool.images), np.random.default_rng(seed)
+    kept = [pool.draw(batch_size, rng) for _ in range(10_000 // batch_size)]
+    for pairs in islice(cycle(kept), num_steps):
+        base = images[pairs.base]
+        yield Batch(base, base, pairs.sources, pairs.y_base, pairs.y_counterfactual, None)
+
+
+def own_sources(pool: PairPool, batch_size: int, num_steps: int, seed: int) -> Iterator[Batch]:
+    """In place of ``fresh_batches``: sources that are not among the bases and need a plain pass of their own."""
+    images, rng = torch.from_numpy(pool.images), np.random.default_rng(seed)
+    for _ in range(num_steps):
+        index = rng.choice(len(pool), size=(2, batch_size))
+        z = pool.labels[index]
+        y = [torch.from_numpy(causal_model(labels, pool.coefficients))
+             for labels in (z[0], intervene_on_labels(z[0], z[1:], pool.variables))]
+        plain = images[index.ravel()]
+        yield Batch(plain[:batch_size], plain, batch_size + torch.arange(batch_size)[None], *y, None)
+
+
+def _with_sigmoid(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return F.binary_cross_entropy(torch.sigmoid(logits), y)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is done differently.
+
+    Attributes:
+        recipe: other values of the recipe's fields.
+        patches: name of a function that training uses -> what takes its place.
+        pool: draws the pairs.
+        memory_format: of the network.
+    """
+
+    recipe: dict = field(default_factory=dict)
+    patches: dict[str, Callable] = field(default_factory=dict)
+    pool: type[PairPool] = PairPool
+    memory_format: torch.memory_format = torch.channels_last
+
+
+STEPS = 200
+CHANGES = {
+    "as it is": Change(),
+    "sigmoid and BCE in place of logits": Change(
+        patches={"torch.nn.functional.binary_cross_entropy_with_logits": _with_sigmoid}),
+    "torch's own memory format": Change(memory_format=torch.contiguous_format),
+    "QR at every use": Change(patches={"torch.nn.utils.parametrize.cached": contextlib.nullcontext}),
+    "sources with a pass of their own": Change(patches={"utils.das_utils.fresh_batches": own_sources}),
+    "10,000 pairs drawn once": Change(patches={"utils.das_utils.fresh_batches": draw_once}),
+    "half of the pairs flip": Change(pool=FlipBalancedPool),
+    "no behavior loss": Change({"behavior_weight": 0.0}),
+    "constant learning rate 1e-3": Change({"schedule": "constant", "lr": 1e-3}),
+    "constant learning rate 1e-2": Change({"schedule": "constant"}),
+    "peak learning rate 5e-3": Change({"lr": 5e-3}),
+    "peak learning rate 2e-2": Change({"lr": 2e-2}),
+    "batches of 128, twice the steps": Change({"batch_size": 128, "num_steps": 2 * STEPS}),
+    "batches of 512, half the steps": Change({"batch_size": 512, "num_steps": STEPS // 2}),
+    "1 direction": Change({"intervention_size": 1}),
+    "16 directions": Change({"intervention_size": 16}),
+    "fused Adam": Change(patches={"torch.optim.Adam": partial(torch.optim.Adam, fused=True)}),
+}
+
+
+def train_changed(change: Change, images: np.ndarray, labels: np.ndarray, seed: int = 0,
+                  num_steps: int = STEPS) -> pv.IntervenableModel:
+    """Single-source IIT at conv1 from the base CNN, by our recipe but for its length and one change."""
+    recipe = replace(RECIPES["single"], **{"num_steps": num_steps, **change.recipe})
+    intervenable = recipe.build(load_or_train_base_cnn()[0].to(memory_format=change.memory_format), seed)
+    pool = change.pool(images, labels, recipe.variables)
+    with contextlib.ExitStack() as stack:
+        for name, function in change.patches.items():
+            stack.enter_context(patch(name, function))
+        iit_train(intervenable, pool=pool, seed=seed, **recipe.training())
+    return intervenable

@@ -1,0 +1,75 @@
+"""What a learner waits for: the data, the imports, and a move of the explorer."""
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from studies.benchmarks.timing import save, take_turns
+from utils.data_utils import MAX_COLOR, MAX_CIRCULARITY, MIN_AREA, MIN_CIRCULARITY, create_dataset, generate_ellipse
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+IMAGES = 10_000
+MOVES = 30
+
+
+def paint_one_by_one(n: int, seed: int = 0) -> np.ndarray:
+    """What ``create_dataset`` would be with a loop over ``generate_ellipse``: the same draws, images (n, 28, 28)."""
+    rng = np.random.default_rng(seed)
+    circularity = np.round(rng.uniform(MIN_CIRCULARITY, MAX_CIRCULARITY, n), 2)
+    color = np.round(MAX_COLOR * rng.uniform(0, 1, n), 2)
+    area = np.round(rng.uniform(MIN_AREA, 4 * MIN_AREA, n), 2)
+    turned = rng.uniform(0, 1, n) < 0.5
+    return np.stack([generate_ellipse(*row) for row in zip(circularity, color, area, turned)])
+
+
+def time_import(module: str) -> tuple[float, bool]:
+    """CPU seconds of a fresh interpreter to import a module of utils, and whether pyvene comes with it."""
+    code = (f"import sys, time; start = time.process_time(); import utils.{module}; "
+            "print(time.process_time() - start, 'pyvene' in sys.modules)")
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    seconds, pyvene = output.split()[-2:]
+    return float(seconds), pyvene == "True"
+
+
+def time_moves() -> dict[str, tuple[list[float], dict]]:
+    """Seconds of each move of a slider of the explorer, for each network and layer that ship."""
+    from utils.explorer.widget import Explorer, load_networks
+
+    networks, found = load_networks(), {}
+    explorer = Explorer(networks, create_dataset(500, seed=0)[0])
+    values = iter(np.tile([0.31, 0.62], MOVES * 20))
+    for network, layers in networks.items():
+        explorer.network.value = network
+        for layer in layers:
+            explorer.layer.value = layer
+
+            def move() -> None:
+                explorer.sliders[0][0].value = next(values)
+
+            found[f"explorer, {network}, {layer}"] = (take_turns({"": move}, MOVES)[""], {"series": "explorer"})
+    return found
+
+
+def main() -> None:
+    """Measure all three and write results/everyday.json."""
+    assert np.array_equal(paint_one_by_one(500), create_dataset(500, seed=0)[0])
+    painted = take_turns({"create_dataset": lambda: create_dataset(IMAGES, seed=0),
+                          "a loop over generate_ellipse": lambda: paint_one_by_one(IMAGES)}, 5, warmups=1)
+    timings = {f"{IMAGES:,} images, {name}": values for name, values in painted.items()}
+    facts = {name: {"series": "images"} for name in timings}
+    modules = [path.stem for path in sorted((ROOT / "utils").glob("[a-z]*.py"))]
+    with ThreadPoolExecutor(2) as pool:  # one interpreter for each of two cores, as an import uses one thread
+        for module, (seconds, pyvene) in zip(modules, pool.map(time_import, modules)):
+            timings[name := f"import utils.{module}"] = [seconds]
+            facts[name] = {"series": "import", "module": module, "pyvene": int(pyvene)}
+    for name, (values, known) in time_moves().items():
+        timings[name], facts[name] = values, known
+    for name, values in timings.items():
+        print(f"{name}: {np.median(values):.4f} s")
+    save("everyday", timings, facts)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Tables, goals and picture from the results: all figures of studies/benchmarks/README.md come from here."""
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean, median
+
+from studies.benchmarks.picture import draw
+from studies.benchmarks.timing import RESULTS, exponent, median_ratio, read
+
+README = Path(__file__).resolve().parent / "README.md"
+START, END = "<!-- tables: written by make bench -->", "<!-- end of tables -->"
+PYVENE_FREE = ("data_utils", "counterfactual_data_utils", "model_utils", "ceiling_utils", "measure_utils", "plot_utils",
+               "diagram_utils", "checkpoint_utils", "checks.helpers", "checks.data", "checks.measures",
+               "measures.readout", "validation")
+
+
+def load(folder: Path = RESULTS) -> dict:
+    """All results: of each file of timings name -> (seconds, facts), and ``quality`` as it is."""
+    found = {name: read(name, folder) for name in ("steps", "steps_slow", "passes", "growth", "everyday",
+                                                     "efficiency")}
+    return {**found, "quality": json.loads((folder / "quality.json").read_text(encoding="utf-8"))}
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    return "\n".join("| " + " | ".join(row) + " |" for row in [header, ("---",) * len(header), *rows])
+
+
+def step_ratios(results: dict) -> dict[tuple[int, int], dict[str, tuple[float, float]]]:
+    """(sources, directions) -> way -> median seconds of a step, and how many times the bound it takes; the stock
+    rotation how many times the utils beside which it took turns."""
+    cases: dict = {}
+    for timings in (results["steps"], results["steps_slow"]):  # the later ones have the stock rotation as well
+        found: dict = {}
+        for values, facts in timings.values():
+            found.setdefault((facts["sources"], facts["directions"]), {})[facts["way"]] = values
+        for case, ways in found.items():
+            ratios = {way: (median(v), median_ratio(v, ways["utils" if way == "stock" else "by hand"]))
+                      for way, v in ways.items()}
+            cases[case] = {**ratios, **cases.get(case, {})}
+    return cases
+
+
+def growth_series(results: dict) -> dict[str, tuple[list, list, list]]:
+    """Series -> its values, seconds at each (the least: points cannot take turns) and the peak memory in MB."""
+    series: dict[str, tuple[list, list, list]] = {}
+    for values, facts in results["growth"].values():
+        for column, value in zip(series.setdefault(facts["series"], ([], [], [])),
+                                 (facts["x"], min(values), facts["peak_mb"])):
+            column.append(value)
+    return series
+
+
+def quality_means(results: dict, series: str) -> dict[str, dict[str, float]]:
+    """Name -> mean over the seeds of seconds, cpu_seconds, iia, flip_iia and behavior, and the least iia."""
+    rows: dict[str, list[dict]] = {}
+    for row in results["quality"]["rows"]:
+        if row["series"] == series:
+            rows.setdefault(row["name"], []).append(row)
+    keys = ("seconds", "cpu_seconds", "iia", "flip_iia", "behavior")
+    return {name: {**{key: mean(row[key] for row in some) for key in keys}, "least": min(row["iia"] for row in some),
+                   "n": len(some)} for name, some in rows.items()}
+
+
+def goals(results: dict) -> list[tuple[str, str, bool]]:
+    """What was aimed at, what was measured, and whether that is enough."""
+    cases = step_ratios(results)
+    worst = max(cases, key=lambda case: cases[case]["utils"][1])
+    ratio = cases[worst]["utils"][1]
+    stock = cases[1, 64]["stock"][1]
+    threads = results["quality"]["machine"]["threads"]
+    good = [(m["seconds"], name, m["iia"]) for name, m in quality_means(results, "ours").items() if m["least"] >= 0.95]
+    seconds, name, iia = min(good, default=(float("inf"), "no length", 0.0))
+    powers = {name: max(exponent(x, t), exponent(x, mb)) for name, (x, t, mb) in growth_series(results).items()}
+    steepest = max(powers, key=powers.get)
+    moves = {name: median(v) for name, (v, facts) in results["everyday"].items() if facts["series"] == "explorer"}
+    slowest = max(moves, key=moves.get)
+    needless = [facts["module"] for _, facts in results["everyday"].values()
+                if facts.get("pyvene") and facts.get("module") in PYVENE_FREE]
+    one, two = (results["efficiency"][name][0] for name in ("1 process", "2 processes"))
+    efficiency = median_ratio(one, two) / 2
+    return [
+        ("a step takes at most 1.2 times the bound", f"at most {ratio:.2f}, with {worst[0]} x {worst[1]} directions",
+         ratio <= 1.2),
+        ("at 64 directions at least 100 times the speed of the stock rotation", f"{stock:,.0f} times", stock >= 100),
+        ("no cost grows faster than a straight line", f"exponent at most {powers[steepest]:.2f}, of {steepest}",
+         powers[steepest] <= 1.1),
+        ("single-source IIA of .95 in 30 s", f"{iia:.3f} in {seconds:.0f} s ({name}, threads: {threads})",
+         seconds <= 30),
+        ("nothing that does not need pyvene imports it", ", ".join(needless) or "nothing does", not needless),
+        ("a move of the explorer within 100 ms", f"at most {1e3 * moves[slowest]:.0f} ms ({slowest})",
+         moves[slowest] <= 0.1),
+        ("the sweep on two processes at 0.9 of twice one", f"{efficiency:.2f}, median of {len(one)} turns",
+         efficiency >= 0.9),
+    ]
+
+
+def tables(results: dict) -> str:
+    """Everything between the markers of the README."""
+    facts = next(iter(results["steps"].values()))[1]
+    machine = (f"{facts['cpu_model_name']}, {facts['cpu_count']} cores, {facts['memory_gb']} GB; {facts['system']}, "
+               f"Python {facts['python_version']}, torch {facts['torch_version']}, pyvene {facts['pyvene_version']}; "
+               f"{facts['threads']} threads, OMP_WAIT_POLICY {facts['omp_wait_policy']}.")
+    steps = [(f"{sources} x {directions}", f"{1e3 * ways['by hand'][0]:.0f}", f"{1e3 * ways['utils'][0]:.0f}",
+              f"{ways['utils'][1]:.2f}", f"{1e3 * ways['stock'][0]:,.0f}" if "stock" in ways else "",
+              f"{ways['stock'][1]:,.0f}" if "stock" in ways else "")
+             for (sources, directions), ways in step_ratios(results).items()]
+    passes = [(name, f"{1e3 * median(values):.0f}") for name, (values, _) in results["passes"].items()]
+    growth = [(name, " / ".join(f"{v:,}" for v in x), " / ".join(f"{1e3 * v:.0f}" for v in t), f"{exponent(x, t):.2f}",
+               " / ".join(f"{v:.0f}" for v in mb), f"{exponent(x, mb):.2f}")
+              for name, (x, t, mb) in growth_series(results).items()]
+    money = [(series, name, f"{m['n']}", f"{m['seconds']:.1f}", f"{m['cpu_seconds']:.0f}", f"{m['iia']:.3f}",
+              f"{m['flip_iia']:.3f}", f"{m['behavior']:.3f}")
+             for series in ("seed's recipe on stock pyvene", "seed's recipe on our utils", "ours", "one change")
+             for name, m in quality_means(results, series).items()]
+    everyday = [(name, f"{1e3 * median(v):,.0f}", {1: "yes", 0: "no"}.get(known.get("pyvene"), ""))
+                for name, (v, known) in results["everyday"].items()]
+    verdicts = [(goal, figure, "met" if met else "**missed**") for goal, figure, met in goals(results)]
+    quality = results["quality"]
+    parts = [
+        machine, markdown(("goal", "measured", "verdict"), verdicts), "### One step",
+        markdown(("sources x directions", "by hand, ms", "utils, ms", "times the bound", "stock, ms",
+                  "stock / utils"), steps), "### What it buys to run no further than needed",
+        markdown(("3 sources of 16 directions at conv1", "ms"), passes), "### Growth",
+        markdown(("over", "values", "ms", "exponent", "peak MB", "exponent"), growth), "### Quality for money",
+        f"IIA over {quality['pairs']:,} held-out pairs; the changes are made one at a time to ours with "
+        f"{quality['steps_of_changes']} steps. Threads: {quality['machine']['threads']}.",
+        markdown(("what", "which", "seeds", "seconds", "CPU seconds", "IIA", "flip-IIA", "behavior"), money),
+        "### Everyday", markdown(("what", "ms (imports: of CPU time)", "with pyvene"), everyday),
+    ]
+    return "\n\n".join(parts)
+
+
+def main() -> None:
+    """Rewrite README and picture, and say which goals are met."""
+    results = load()
+    head, rest = README.read_text(encoding="utf-8").split(START)
+    tail = rest.split(END)[1]
+    README.write_text(f"{head}{START}\n{tables(results)}\n{END}{tail}", encoding="utf-8")
+    draw(step_ratios(results), growth_series(results), {s: quality_means(results, s) for s in (
+        "seed's recipe on stock pyvene", "seed's recipe on our utils", "ours")}, RESULTS / "benchmarks.png")
+    for goal, figure, met in goals(results):
+        print(f"{'met   ' if met else 'MISSED'}  {goal}: {figure}")
+
+
+if __name__ == "__main__":
+    main()

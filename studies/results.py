@@ -1,0 +1,96 @@
+"""Figures that a notebook leaves behind in its outputs, and the README's table that is written from them."""
+import json
+from pathlib import Path
+
+from studies import published
+from utils.data_utils import VARIABLE_NAMES
+
+MIME = "application/vnd.iit-results+json"
+START, END = "<!-- results: written by make refresh -->", "<!-- end of results -->"
+
+
+class Results:
+    """Named figures of a notebook. As the last line of a cell it shows them and stores them in the notebook."""
+
+    def __init__(self, figures: dict[str, float]) -> None:
+        self.figures = dict(figures)
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        lines = [f"{name}: {value:,}" if isinstance(value, int) else f"{name}: {value:.4f}"
+                 for name, value in self.figures.items()]
+        return {"text/plain": "\n".join(lines), MIME: self.figures}
+
+
+def read_results(folder: Path) -> dict[str, float]:
+    """All figures stored in the notebooks of a folder, as one dict.
+
+    Raises:
+        ValueError: two notebooks store a figure of the same name.
+    """
+    found: dict[str, float] = {}
+    for path in sorted(folder.glob("[0-9]*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            for output in cell.get("outputs", []):
+                figures = output.get("data", {}).get(MIME, {})
+                if repeated := figures.keys() & found.keys():
+                    raise ValueError(f"{path.name} stores figures that another notebook stored: {sorted(repeated)}")
+                found.update(figures)
+    return found
+
+
+def results_table(figures: dict[str, float]) -> str:
+    """The README's table in Markdown, from the figures of the notebooks and those that others published."""
+    f = {name: f"{value:.3f}" for name, value in figures.items() if not isinstance(value, int)}
+    n = f"{figures['pairs']:,}"
+    single, multi = published.EARLIER_SINGLE_SOURCE, published.EARLIER_MULTI_SOURCE
+    few = f"n = {single['n']:,}"
+    seeds = {name.removesuffix(" mean"): f"{f[name]} ({f[name.removesuffix('mean') + 'least']})"
+             for name in f if name.endswith(" mean")}
+    images = f"{figures['images']:,} images"
+    rows = [("Base CNN", "behavior", f["base behavior"], "", f["behavior ceiling"], "", images)]
+    titles = {"single": "Single-source IIT, {circularity, color}, conv1, 64 directions",
+              "two": "Two-source IIT, {circularity}, {color}, conv1, 64 directions each",
+              "three": "Three-source IIT, fc1, one direction each"}
+    earlier = {"single iia": f"{single['iia']} (1 direction, {few})",
+               "single behavior": f"{single['behavior']} ({few})",
+               "two iia": f"{multi['iia']} ({few})"}
+    for e, title in titles.items():
+        for key, measure, ceiling, over in (
+            ("iia", "IIA", f[f"{e} ceiling"], f"{n} pairs"),
+            ("flip", "flip-IIA", "", f"{figures[f'{e} flips']:,} pairs"),
+            ("behavior", "behavior", f["behavior ceiling"], images),
+        ):
+            name = f"{e} {key}"
+            what = title if key == "iia" else ""
+            rows.append((what, measure, f[name], seeds[name], ceiling, earlier.get(name, ""), over))
+    rows.append(("", "normalized IIA", f["three normalized"], seeds["three normalized"], "1", "", f"{n} pairs"))
+    rows.append(("", "disentangle", f["three disentangle"], seeds["three disentangle"], "", "", f"{n} pairs a half"))
+    control = seeds["behavior only disentangle"]
+    rows.append(("The same after behavior-only steps and DAS", "disentangle", "", control, "", "", f"{n} pairs a half"))
+    for layer, means in published.DAS_64_DIRECTIONS.items():
+        ours = " / ".join(f[f"das {layer} {name}"] for name in VARIABLE_NAMES)
+        theirs = " / ".join(f"{mean:.3f}" for mean in means) + " (mean of 20 networks)"
+        title = f"DAS, {layer}, 64 directions: circularity / color / area"
+        many = " / ".join(f[f"networks {layer} {name}"] for name in VARIABLE_NAMES)
+        many += f" (mean of {figures['networks']} networks)"
+        rows.append((title, "IIA", ours, many, f["single-variable ceiling"], theirs, f"{n} pairs each"))
+    header = ("what", "measure", "here", "five seeds: mean (least)", "exact ceiling", "published elsewhere",
+              "measured on")
+    return "\n".join("| " + " | ".join(row) + " |" for row in [header, ("---",) * len(header), *rows])
+
+
+def write_readme(readme: Path, folder: Path) -> None:
+    """Write the results table between its two markers in the README.
+
+    Raises:
+        ValueError: the markers are missing, or a figure is.
+    """
+    text = readme.read_text(encoding="utf-8")
+    if START not in text or END not in text:
+        raise ValueError(f"{readme.name} lacks the markers of the results table")
+    try:
+        table = results_table(read_results(folder))
+    except KeyError as error:
+        raise ValueError(f"no notebook stores the figure {error}") from error
+    head, tail = text.split(START)[0], text.split(END)[1]
+    readme.write_text(f"{head}{START}\n{table}\n{END}{tail}", encoding="utf-8")

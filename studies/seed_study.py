@@ -1,0 +1,258 @@
+"""The study over seeds behind notebook 5: ``make study`` runs it and writes studies/seed_study.csv.
+
+One row a figure: experiment, seed, measure, value. An experiment that is already in the file is not run again.
+"""
+import argparse
+import csv
+import json
+import platform
+import tempfile
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from studies.anatomy import STEPS, run_anatomy
+from utils.measures.alignment import cause_isolate, complement_iia, self_consistency, unaligned_effects
+from utils.checkpoint_utils import BASE_CNN, load_checkpoint, load_or_train_base_cnn
+from utils.counterfactual_data_utils import PairBatch, PairPool
+from utils.das_utils import das_train, iit_train
+from utils.data_utils import COEFFICIENTS, VARIABLE_NAMES, causal_model, create_dataset
+from utils.interventions.build import get_coordinates, pv
+from utils.measure_utils import score_alignment
+from utils.model_utils import PyTorchCNN, evaluate, train
+from utils.measures.readout import correlate
+from studies.recipes import RECIPES, TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED, train_by_recipe
+from utils.measures.response import dose_response, map_iia, slope_and_correlation
+
+STUDY = Path(__file__).resolve().parent / "seed_study.csv"
+FIELDS = ("experiment", "seed", "measure", "value")
+WRONG_COEFFICIENTS = (0.6, 0.4, 0.2)
+HOLDOUT = (0.4, 0.7)  # bounds, for circularity and area alike, of the combinations that one network never sees
+DAS_STEPS = 150
+
+
+def in_holdout(labels: np.ndarray) -> np.ndarray:
+    """Which labels (n, 3) lie in the block that ``HoldoutPool`` leaves out: bools (n,)."""
+    low, high = HOLDOUT
+    return ((labels[:, [0, 2]] >= low) & (labels[:, [0, 2]] <= high)).all(axis=1)
+
+
+class ShuffledPool(PairPool):
+    """A control: counterfactual answers dealt out to the wrong pairs, the answers to the bases left right."""
+
+    def draw(self, batch_size: int, rng: np.random.Generator) -> PairBatch:
+        """As for ``PairPool``."""
+        pairs = super().draw(batch_size, rng)
+        return pairs._replace(y_counterfactual=pairs.y_counterfactual[torch.from_numpy(rng.permutation(batch_size))])
+
+
+class HoldoutPool(PairPool):
+    """Never shows a combination of circularity and area from the block, neither as an image nor as a counterfactual.
+
+    For three sources, one variable each. A tuple whose counterfactual would lie in the block is swapped with itself.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        keep = ~in_holdout(self.labels)
+        self.images, self.labels = self.images[keep], self.labels[keep]
+
+    def draw(self, batch_size: int, rng: np.random.Generator) -> PairBatch:
+        """As for ``PairPool``."""
+        pairs = super().draw(batch_size, rng)
+        z = self.labels[pairs.base]
+        counterfactual = np.stack([z[pairs.sources[i], v] for i, (v,) in enumerate(self.variables)], axis=1)
+        barred = torch.from_numpy(in_holdout(counterfactual))
+        sources = torch.where(barred, torch.arange(batch_size), pairs.sources)
+        answers = torch.where(barred, pairs.y_base, pairs.y_counterfactual)
+        return pairs._replace(sources=sources, y_counterfactual=answers)
+
+
+def fit_das(model: torch.nn.Module, images: np.ndarray, labels: np.ndarray, seed: int) -> pv.IntervenableModel:
+    """The best that DAS finds at fc1 in a network as it is: one direction for each of the three variables."""
+    intervenable = RECIPES["three"].build(model, seed)
+    pool = PairPool(images, labels, RECIPES["three"].variables)
+    das_train(intervenable, pool=pool, num_steps=DAS_STEPS, lr=0.05, seed=seed)
+    return intervenable
+
+
+def measure_three(intervenable: pv.IntervenableModel, images: np.ndarray, labels: np.ndarray, n: int = 10_000) -> dict:
+    """All figures of a model with three sources at fc1, by name."""
+    groups = RECIPES["three"].variables
+    figures = measure_score(intervenable, images, labels, groups, n)
+    table = cause_isolate(intervenable, images, labels, [0, 1, 2], n)
+    for name, row in table.iterrows():
+        figures |= {f"{measure} {name}": row[measure] for measure in ("cause", "isolate", "disentangle")}
+    figures["disentangle"] = table["disentangle"].mean()
+    figures["self-consistency"] = self_consistency(intervenable, images, labels, groups, n)
+    figures["complement"] = complement_iia(intervenable, images, labels, [0, 1, 2], n)["iia"]
+    coordinates = get_coordinates(intervenable, torch.from_numpy(images)[:, None]).numpy()
+    correlation = np.abs(correlate(coordinates, labels))
+    figures["least own correlation"] = np.diag(correlation).min()
+    figures["greatest other correlation"] = correlation[~np.eye(3, dtype=bool)].max()
+    for variable, name in enumerate(VARIABLE_NAMES):
+        causal, network, share = dose_response(intervenable, images, labels, variable, variable)
+        slope, fit = slope_and_correlation(causal, network)
+        figures |= {f"dose slope {name}": slope, f"dose correlation {name}": fit, f"dose share {name}": share}
+    return figures
+
+
+def measure_score(intervenable, images, labels, groups, n: int = 10_000) -> dict:
+    """IIA with everything that belongs beside it, and behavior."""
+    score = score_alignment(intervenable, images, labels, groups, n=n)
+    names = ("iia", "flip_iia", "stay_iia", "discriminating_iia", "normalized_iia", "keep", "copy", "ceiling")
+    figures = {name: getattr(score, name) for name in names}
+    X, y = torch.from_numpy(images)[:, None], torch.from_numpy(causal_model(labels))
+    return figures | {"behavior": evaluate(intervenable.model, X, y)}
+
+
+def measure_block(intervenable: pv.IntervenableModel, images: np.ndarray, labels: np.ndarray) -> dict:
+    """IIA inside and outside the block of ``HOLDOUT``, and for each cell of the map."""
+    right, count = map_iia(intervenable, images, labels)
+    low, high = (round(bound * len(right)) for bound in HOLDOUT)
+    inside = np.zeros(right.shape, dtype=bool)
+    inside[low:high, low:high] = True
+    share = np.divide(right, count, out=np.full(right.shape, np.nan), where=count > 0)
+    figures = {f"map {i} {j}": share[i, j] for i, j in np.ndindex(right.shape)}
+    return figures | {f"iia {name} block": right[where].sum() / count[where].sum()
+                      for name, where in (("inside", inside), ("outside", ~inside))}
+
+
+def run_three(seed: int, data: tuple) -> dict:
+    """The headline experiment, with the controls that need no training of the network."""
+    images, labels, test, test_labels = data
+    groups = RECIPES["three"].variables
+    intervenable, _ = train_by_recipe("three", images, labels, seed)
+    figures = measure_three(intervenable, test, test_labels) | measure_block(intervenable, test, test_labels)
+    controls = {
+        "whole-layer swap": (intervenable, [[0, 1, 2]] * 3),  # every source overwrites all, so the last one wins
+        "DAS refitted": (fit_das(intervenable.model, images, labels, seed), None),
+        "random rotation": (RECIPES["three"].build(load_or_train_base_cnn()[0], seed), None),
+        "DAS before IIT": (fit_das(load_or_train_base_cnn()[0], images, labels, seed), None),
+    }
+    for name, (model, subspaces) in controls.items():
+        score = score_alignment(model, test, test_labels, groups, subspaces=subspaces)
+        figures |= {f"{name} {key}": getattr(score, key) for key in ("iia", "flip_iia", "normalized_iia")}
+    return figures
+
+
+def run_behavior_only(seed: int, data: tuple) -> dict:
+    """As many further steps on the task alone as IIT takes, then the best alignment that DAS can find."""
+    images, labels, test, test_labels = data
+    model, recipe = load_or_train_base_cnn()[0], RECIPES["three"]
+    epochs = -(-recipe.num_steps * recipe.batch_size // len(images))
+    train(model, torch.from_numpy(images)[:, None], torch.from_numpy(causal_model(labels)), lr=recipe.lr,
+          num_epochs=epochs, batch_size=recipe.batch_size, seed=seed)
+    return measure_three(fit_das(model, images, labels, seed), test, test_labels)
+
+
+def run_untrained(seed: int, data: tuple) -> dict:
+    """DAS on a network of random weights."""
+    images, labels, test, test_labels = data
+    torch.manual_seed(seed)
+    return measure_score(fit_das(PyTorchCNN(), images, labels, seed), test, test_labels, RECIPES["three"].variables)
+
+
+def run_pool(pool_type: type[PairPool], coefficients: tuple, seed: int, data: tuple) -> dict:
+    """IIT as in the headline experiment, on other pairs or another causal model."""
+    images, labels, test, test_labels = data
+    recipe = RECIPES["three"]
+    intervenable = recipe.build(load_or_train_base_cnn()[0], seed)
+    pool = pool_type(images, labels, recipe.variables, coefficients)
+    iit_train(intervenable, pool=pool, seed=seed, **recipe.training())
+    figures = measure_score(intervenable, test, test_labels, recipe.variables)
+    if pool_type is HoldoutPool:
+        figures |= measure_block(intervenable, test, test_labels)
+    if coefficients != COEFFICIENTS:
+        own = score_alignment(intervenable, test, test_labels, recipe.variables, coefficients=coefficients)
+        figures |= {"own iia": own.iia, "own normalized_iia": own.normalized_iia, "own ceiling": own.ceiling}
+    return figures
+
+
+def run_recipe(name: str, seed: int, data: tuple) -> dict:
+    """One of the recipes at conv1."""
+    images, labels, test, test_labels = data
+    intervenable, _ = train_by_recipe(name, images, labels, seed)
+    groups = RECIPES[name].variables
+    figures = measure_score(intervenable, test, test_labels, groups)
+    figures["self-consistency"] = self_consistency(intervenable, test, test_labels, groups)
+    complement = complement_iia(intervenable, test, test_labels, sum(groups, ()))
+    figures |= {f"complement {key}": complement[key] for key in ("iia", "flip_iia")}
+    effects = unaligned_effects(intervenable, RECIPES[name].layer, test, test_labels)
+    return figures | {f"unaligned effect {unit}": effect for unit, effect in enumerate(effects)}
+
+
+EXPERIMENTS = {
+    "three": run_three,
+    "behavior only": run_behavior_only,
+    "untrained": run_untrained,
+    "holdout": partial(run_pool, HoldoutPool, COEFFICIENTS),
+    "shuffled labels": partial(run_pool, ShuffledPool, COEFFICIENTS),
+    "wrong causal model": partial(run_pool, PairPool, WRONG_COEFFICIENTS),
+    "single": partial(run_recipe, "single"),
+    "two": partial(run_recipe, "two"),
+} | {f"anatomy: {step}": partial(run_anatomy, step) for step in STEPS}
+
+
+def run(experiment: str, seed: int, threads: int = 1) -> list[dict]:
+    """Run one experiment with one seed; returns its rows."""
+    if experiment not in EXPERIMENTS:
+        raise ValueError(f"experiment must be one of {sorted(EXPERIMENTS)}, got {experiment!r}")
+    torch.set_num_threads(threads)
+    data = (*create_dataset(TRAIN_IMAGES, seed=TRAIN_SEED), *create_dataset(TEST_IMAGES, seed=TEST_SEED))
+    figures = EXPERIMENTS[experiment](seed, data)
+    return [{"experiment": experiment, "seed": seed, "measure": name, "value": f"{value:.5f}"}
+            for name, value in figures.items()]
+
+
+def write_rows(path: Path, rows: list[dict]) -> None:
+    """Replace the table at once, so that a reader never sees half of it."""
+    order = list(EXPERIMENTS)
+    rows = sorted(rows, key=lambda row: (order.index(row["experiment"]), int(row["seed"])))
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".study-") as folder:
+        new = Path(folder, path.name)
+        with new.open("w", newline="") as file:
+            writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        new.replace(path)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=STUDY)
+    parser.add_argument("--jobs", type=int, default=2, help="processes, each with one thread")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--experiments", nargs="*", default=list(EXPERIMENTS))
+    arguments = parser.parse_args()
+    rows: list[dict] = []
+    if arguments.out.exists():
+        with arguments.out.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+    done = {(row["experiment"], int(row["seed"])) for row in rows}
+    tasks = [(e, s) for e in arguments.experiments for s in range(1 if e.startswith("anatomy") else arguments.seeds)
+             if (e, s) not in done]
+    provenance = {
+        "command": "make study", "recipes": {name: asdict(recipe) for name, recipe in RECIPES.items()},
+        "base_cnn_sha256": load_checkpoint(BASE_CNN)[1]["sha256"], "train_images": TRAIN_IMAGES,
+        "train_data_seed": TRAIN_SEED, "test_images": TEST_IMAGES, "test_data_seed": TEST_SEED, "pairs": 10_000,
+        "das_steps": DAS_STEPS, "wrong_coefficients": WRONG_COEFFICIENTS, "holdout": HOLDOUT,
+        "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
+    }
+    with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(run, *task) for task in tasks]
+        for future in tqdm(as_completed(futures), total=len(tasks), desc="Study"):
+            rows += future.result()
+            write_rows(arguments.out, rows)
+            arguments.out.with_suffix(".json").write_text(json.dumps(provenance, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

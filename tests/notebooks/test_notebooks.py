@@ -1,0 +1,225 @@
+"""The stored notebooks: executed in order, clean, self-contained; and the gates that guard them can fail."""
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from conftest import ROOT
+from studies.results import END, START, Results, read_results, results_table, write_readme
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+SEE = "What you should see (open it after you have looked)"
+MACHINE_PATH = re.compile(r"(?<![\w.])/(work|root|home|tmp|Users|usr|opt|var)/\w|[A-Z]:\\\\")
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request):
+    return nbformat.read(request.param, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_the_series_is_numbered_without_gaps():
+    assert [int(path.stem.split("_")[0]) for path in NOTEBOOKS] == list(range(len(NOTEBOOKS)))
+    assert len(NOTEBOOKS) >= 5
+
+
+def test_executed_in_order_and_without_error(notebook):
+    cells = code_cells(notebook)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert not [o for cell in cells for o in cell.outputs if o.output_type == "error"]
+    assert not [o for cell in cells for o in cell.outputs if o.get("name") == "stderr" and "it/s" not in o.text]
+
+
+def test_nothing_of_a_machine_is_shown(notebook):
+    shown = [cell.source for cell in notebook.cells]
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            data = output.get("data", {})
+            shown += [output.get("text", ""), *(str(v) for kind, v in data.items() if kind.startswith("text/"))]
+    assert not [match.group() for text in shown for match in MACHINE_PATH.finditer(text)]
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert "cuda" not in "".join(cell.source for cell in code_cells(notebook))
+
+
+def markdown(notebook):
+    return [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+
+
+def test_what_a_reader_is_promised(notebook):
+    first, prose = notebook.cells[0].source, "\n".join(markdown(notebook))
+    for promise in ("**What you will learn**", "**Time**", "**You need**"):
+        assert promise in first
+    for part in ("> **Predict.**", "## Check what was said", "## What was found", "## Quiz", "## Where next"):
+        assert part in prose, part
+    pictures = [cell for cell in code_cells(notebook) if any("image/png" in o.get("data", {}) for o in cell.outputs)]
+    assert pictures and prose.count(f"<summary>{SEE}</summary>") >= len(pictures)
+    assert any("assert " in cell.source for cell in code_cells(notebook)), "claims are tied to figures"
+    assert prose.count("https://arxiv.org/abs/") >= 1
+
+
+def test_every_picture_is_followed_by_what_to_see(notebook):
+    cells = notebook.cells
+    for cell, after in zip(cells, cells[1:]):
+        if cell.cell_type == "code" and any("image/png" in o.get("data", {}) for o in cell.outputs):
+            assert SEE in after.source, cell.id
+
+
+def test_the_quiz_has_three_questions_with_folded_answers(notebook):
+    quiz = next(source for source in markdown(notebook) if source.startswith("## Quiz"))
+    questions = re.findall(r"<details><summary>(\d)\. [^<]+\?</summary>\n\n(.+?)\n\n</details>", quiz, re.S)
+    assert [number for number, _ in questions] == ["1", "2", "3"]
+
+
+def test_exercises_are_announced(notebook):
+    sources = markdown(notebook)
+    headers = [source for source in sources if source.startswith("### Exercise")]
+    stated = re.search(r"(\d+) for (\w+) exercises", notebook.cells[0].source)
+    facts = [re.search(r"\*Difficulty ([●○]{3}) · (\d+) minutes\.\* \S+", header) for header in headers]
+    assert all(facts) and stated.group(2) == ("three", "four")[len(headers) - 3]
+    assert sum(int(fact.group(2)) for fact in facts) == int(stated.group(1))
+    difficulties = {fact.group(1) for fact in facts}
+    assert "●○○" in difficulties and "●●●" in difficulties and any(int(fact.group(2)) <= 10 for fact in facts)
+
+
+def test_folds_are_closed(notebook):
+    for source in markdown(notebook):
+        assert source.count("<details>") == source.count("<summary>") == source.count("</details>")
+
+
+def anchors():
+    """The terms of the glossary; in JupyterLab as on GitHub a heading in lower case is its own anchor."""
+    terms = re.findall(r"^### (.+)$", (ROOT / "notebooks" / "glossary.md").read_text(), re.M)
+    assert terms == sorted(terms) and all(re.fullmatch(r"[a-z -]+", term) for term in terms)
+    return {term.replace(" ", "-"): term for term in terms}
+
+
+def test_links_lead_somewhere(notebook):
+    for source in [*markdown(notebook), (ROOT / "notebooks" / "glossary.md").read_text()]:
+        for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", source):
+            assert target.startswith("https://") or (ROOT / "notebooks" / target).exists(), target
+            assert not anchor or anchor in anchors(), anchor
+
+
+def test_each_term_is_linked_where_it_first_appears():
+    prose = ["\n".join(markdown(nbformat.read(path, as_version=4))) for path in NOTEBOOKS]
+    words = [re.sub(r"\[[^]]*\]\([^)]*\)", "", text).lower() for text in prose]  # but for links
+    linked = [{anchor for anchor in re.findall(r"glossary\.md#([a-z-]+)", text)} for text in prose]
+    for anchor, term in anchors().items():
+        first = next((n for n, terms in enumerate(linked) if anchor in terms), None)
+        assert first is not None, f"{term} is linked nowhere"
+        if len(term) > 9:  # short terms are everyday words too
+            assert not [n for n, text in enumerate(words[:first]) if term in text], f"{term} before notebook {first}"
+
+
+def small_notebook(folder, *sources):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    path = folder / "0_small.ipynb"
+    nbformat.write(notebook, path)
+    return path
+
+
+def run(*command):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment, cwd=ROOT)
+
+
+@pytest.mark.parametrize("broken", ["raise KeyError('x')", "assert 0.9 >= 0.95", "unknown", "import os; os._exit(1)"])
+def test_execution_stops_at_a_broken_cell_and_names_it(tmp_path, broken):
+    path = small_notebook(tmp_path, "x = 1", broken, "x = 2")
+    result = run("notebooks/execute.py", str(path), "--into", str(tmp_path / "out"))
+    assert result.returncode == 1
+    assert "0_small.ipynb" in result.stdout and "cell 2" in result.stdout
+    assert not (tmp_path / "out" / path.name).exists()
+
+
+def test_execution_writes_notebook_and_page(tmp_path):
+    path = small_notebook(tmp_path, "print('seen')")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_markdown_cell("[next](other.ipynb), [base](glossary.md#base)"))
+    nbformat.write(notebook, path)
+    result = run("notebooks/execute.py", str(path), "--into", str(tmp_path / "out"))
+    assert result.returncode == 0 and "0_small.ipynb" in result.stdout and " s\n" in result.stdout
+    page = (tmp_path / "out" / "0_small.html").read_text()
+    assert "seen" in page and 'src="https://' not in page
+    assert 'href="other.html"' in page and 'href="glossary.html#base"' in page
+    assert 'id="base"' in (tmp_path / "out" / "glossary.html").read_text()
+    assert (tmp_path / "out" / "glossary.md").exists()
+    cell = nbformat.read(tmp_path / "out" / "0_small.ipynb", as_version=4).cells[0]
+    assert cell.execution_count == 1 and "execution" not in cell.metadata
+
+
+def stored(path, *outputs):
+    """Make the notebook's first cell look executed, with these outputs."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].update(execution_count=1, outputs=list(outputs))
+    nbformat.write(notebook, path)
+
+
+def nbval(path, *options):
+    return run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", f"addopts=--nbval --nbval-current-env "
+               f"--nbval-sanitize-with {ROOT}/tests/nbval_sanitize.cfg", "--rootdir", str(path.parent), *options,
+               str(path))
+
+
+@pytest.mark.parametrize("options, passes", [((), False), (("-p", "tests.conftest"), True)], ids=["nbval", "ours"])
+def test_nbval_waits_for_a_slow_kernel(tmp_path, options, passes):
+    slow = "import time; get_ipython().kernel.post_handler_hook = lambda: time.sleep(8)"  # between reply and idle
+    path = small_notebook(tmp_path, slow)
+    stored(path)
+    result = nbval(path, *options)
+    assert (result.returncode == 0) == passes, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    "source, text, passes",
+    [("print(1 + 1)", "2\n", True), ("print(1 + 1)", "3\n", False), ("assert False", "", False)],
+    ids=["right", "stale output", "failing claim"],
+)
+def test_nbval_catches_a_broken_notebook(tmp_path, source, text, passes):
+    path = small_notebook(tmp_path, source)
+    stored(path, *([nbformat.v4.new_output("stream", name="stdout", text=text)] if text else []))
+    result = nbval(path)
+    assert (result.returncode == 0) == passes, result.stdout + result.stderr
+
+
+def test_the_readme_shows_what_the_notebooks_computed():
+    text = (ROOT / "README.md").read_text()
+    assert text.split(START)[1].split(END)[0].strip() == results_table(read_results(ROOT / "notebooks"))
+
+
+def test_the_readme_is_written_from_stored_figures(tmp_path):
+    figures = read_results(ROOT / "notebooks")
+    figures["single iia"] = 0.1234
+    cell = nbformat.v4.new_code_cell("figures", execution_count=1)
+    cell.outputs = [nbformat.v4.new_output("display_data", data=Results(figures)._repr_mimebundle_())]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "0_x.ipynb")
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{START}\nold\n{END}\nafter\n")
+    write_readme(readme, tmp_path)
+    assert "0.123" in readme.read_text() and "old" not in readme.read_text()
+    assert readme.read_text().startswith("before\n") and readme.read_text().endswith("\nafter\n")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "1_y.ipynb")
+    with pytest.raises(ValueError, match="another notebook"):
+        write_readme(readme, tmp_path)
+    (tmp_path / "0_x.ipynb").unlink()
+    (tmp_path / "1_y.ipynb").unlink()
+    with pytest.raises(ValueError, match="no notebook stores"):
+        write_readme(readme, tmp_path)
+    readme.write_text("no markers")
+    with pytest.raises(ValueError, match="markers"):
+        write_readme(readme, tmp_path)
+
+
+def test_imports_work_from_any_folder(tmp_path):
+    """The first cell finds the repository from its own folder and from every folder below the root."""
+    first = code_cells(nbformat.read(NOTEBOOKS[0], as_version=4))[0].source.split("\n\n")[:2]
+    code = "\n".join(first) + "\nimport utils.data_utils, os; print(os.path.dirname(utils.__file__))"
+    for folder in (ROOT, ROOT / "notebooks", ROOT / "tests"):
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
+        assert Path(result.stdout.strip()) == ROOT / "utils", result.stderr

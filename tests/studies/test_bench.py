@@ -1,0 +1,157 @@
+"""The benchmarks compute what they say, and their README says what was measured. Nothing here looks at a clock."""
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+
+from studies.benchmarks import changes, everyday, report, steps, timing, ways
+from utils.counterfactual_data_utils import PairPool
+from utils.das_utils import iit_predict
+from utils.data_utils import causal_model, create_dataset, intervene_on_labels
+from utils.model_utils import PyTorchCNN
+
+RESULTS = sorted(timing.RESULTS.glob("*.json"))
+
+
+def copied(timings):
+    return {name: (list(values), dict(facts)) for name, (values, facts) in timings.items()}
+
+
+@pytest.mark.parametrize("num_sources", [1, 2, 3])
+@pytest.mark.parametrize("directions", [1, 5])
+def test_utils_and_bound_take_the_same_steps(num_sources, directions):
+    pool, ours = steps.make_pool(num_sources, 200), steps.make_ours(directions, num_sources)
+    hand = ways.by_hand(ours, pool, 16)
+    timings, losses = steps.time_fit(ours, pool, 3, {"by hand": hand}, batch_size=16, warmups=1)
+    assert [len(values) for values in timings.values()] == [3, 3] and len(losses["by hand"]) == 4
+    assert losses["utils"][0] == pytest.approx(losses["by hand"][0], abs=1e-5)
+    assert losses["utils"] == pytest.approx(losses["by hand"], rel=0.02)
+    steps.check_losses(losses)
+    with pytest.raises(RuntimeError, match="other losses"):
+        steps.check_losses({**losses, "by hand": [losses["utils"][0] + 0.01]})
+
+
+def test_other_weights_have_other_losses():
+    pool, ours = steps.make_pool(1, 200), steps.make_ours(4, 1)
+    hand = ways.by_hand(ours, pool, 16)
+    with torch.no_grad():
+        ours.model.conv1.weight += 0.3
+    with pytest.raises(RuntimeError, match="other losses"):
+        steps.check_losses(steps.time_fit(ours, pool, 1, {"by hand": hand}, batch_size=16, warmups=0)[1])
+
+
+@pytest.mark.parametrize("num_sources", [1, 2])
+def test_the_stock_rotation_computes_the_same_answers(dataset, num_sources):
+    ours, size = steps.make_ours(2, num_sources, "conv3"), 2 * num_sources
+    stock = ways.build_stock(PyTorchCNN(), "conv3", 2, num_sources)
+    stock.model.load_state_dict(ours.model.state_dict())
+    with torch.no_grad():
+        basis = next(iter(stock.interventions.values())).rotate_layer.weight
+        ways.raw_rotation(ours).copy_(basis.view(64, 7, 7, size).permute(1, 2, 0, 3).reshape(-1, size))
+    X = torch.from_numpy(dataset[0])[:20, None]
+    S = torch.from_numpy(dataset[0])[20:20 + 20 * num_sources].view(num_sources, 20, 1, 28, 28)
+    expected = iit_predict(ours, X, S)
+    subspaces = None if num_sources == 1 else [[[i]] * 20 for i in range(num_sources)]
+    with torch.no_grad():
+        found = stock({"x": X}, [{"x": s} for s in S], subspaces=subspaces)[1][:, 0]
+    torch.testing.assert_close(found, expected, atol=2e-4, rtol=0)  # they orthonormalize in other ways, in float32
+
+
+def test_the_ways_take_turns():
+    called = []
+    taken = timing.take_turns({name: lambda name=name: called.append(name) for name in "ab"}, 3, warmups=1)
+    assert called == list("ab" * 4) and [len(values) for values in taken.values()] == [3, 3]
+
+
+def test_ratios_are_taken_round_by_round():
+    assert timing.median_ratio([1.0, 20.0, 3.0], [1.0, 10.0, 1.0]) == 2
+    assert timing.exponent([1, 2, 4], [3, 12, 48]) == pytest.approx(2)
+
+
+def test_half_of_the_balanced_pairs_flip():
+    images, labels = create_dataset(2000, seed=0)
+    pairs = changes.FlipBalancedPool(images, labels, [[0, 1]]).draw(200, np.random.default_rng(0))
+    z = labels[pairs.base.numpy()]
+    expected = causal_model(intervene_on_labels(z, z[pairs.sources.numpy()], [[0, 1]]))
+    assert np.array_equal(pairs.y_base.numpy(), causal_model(z))
+    assert np.array_equal(pairs.y_counterfactual.numpy(), expected)
+    assert (expected != causal_model(z)).sum() == 100
+    assert len(pairs.sources.unique()) > 100
+
+
+@pytest.mark.parametrize("batches, same", [(changes.draw_once, True), (changes.own_sources, False)])
+def test_changed_batches_hold_the_causal_models_answers(batches, same):
+    """Read off the images: every image of this pool is there once."""
+    images, labels = create_dataset(400, seed=0)
+    images = images + np.arange(400, dtype=np.float32)[:, None, None] * 10
+    found = list(batches(PairPool(images, labels, [[0, 1]]), 16, 3, seed=0))
+    assert len(found) == 3
+    for batch in found:
+        base, plain = (np.rint((X[:, 0, 0, 0].numpy() - 1) / 10).astype(int) for X in (batch.base, batch.plain))
+        source = plain[batch.sources[0].numpy()]
+        assert np.array_equal(plain[:16], base) and (set(source) == set(base)) == same
+        assert np.array_equal(batch.y_base.numpy(), causal_model(labels[base]))
+        swapped = intervene_on_labels(labels[base], labels[source][None], [[0, 1]])
+        assert np.array_equal(batch.y_counterfactual.numpy(), causal_model(swapped))
+
+
+@pytest.mark.parametrize("name", changes.CHANGES)
+def test_each_change_trains_and_is_undone(name):
+    change = changes.CHANGES[name]
+    before = torch.nn.functional.binary_cross_entropy_with_logits, torch.optim.Adam
+    recipe = {**change.recipe, "num_steps": 1, "batch_size": 32}
+    changed = changes.Change(recipe, change.patches, change.pool, change.memory_format)
+    images, labels = create_dataset(100, seed=0)
+    size = recipe.get("intervention_size", 64)
+    assert ways.raw_rotation(changes.train_changed(changed, images, labels)).shape == (12544, size)
+    assert before == (torch.nn.functional.binary_cross_entropy_with_logits, torch.optim.Adam)
+
+
+def test_the_loop_paints_the_same_images():
+    assert np.array_equal(everyday.paint_one_by_one(300), create_dataset(300, seed=0)[0])
+
+
+def test_nothing_that_does_not_need_pyvene_imports_it():
+    code = "import sys; " + "; ".join(f"import utils.{name}" for name in report.PYVENE_FREE) + (
+        "; assert 'pyvene' not in sys.modules; import utils.das_utils; assert 'pyvene' in sys.modules")
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_the_readme_holds_the_tables_of_the_results():
+    text = (ROOT / "studies/benchmarks/README.md").read_text(encoding="utf-8")
+    written = text.split(report.START)[1].split(report.END)[0].strip()
+    assert written == report.tables(report.load()).strip()
+    assert (timing.RESULTS / "studies.benchmarks.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_goals_that_are_missed_are_called_missed():
+    good = report.load()
+    bad = {**good, **{name: copied(good[name]) for name in ("steps", "growth", "everyday", "efficiency")},
+           "quality": json.loads(json.dumps(good["quality"]))}
+    for values, facts in bad["steps"].values():
+        if facts["way"] == "utils":
+            values[:] = [10 * v for v in values]
+    for values, facts in bad["growth"].values():
+        values[:] = [v * facts["x"] for v in values]
+    for values, facts in bad["everyday"].values():
+        values[:] = [100 * v for v in values]
+        facts["pyvene"] = 1
+    bad["efficiency"]["2 processes"][0][:] = bad["efficiency"]["1 process"][0]
+    for row in bad["quality"]["rows"]:
+        row["iia"] = 0.6
+    verdicts = [met for _, _, met in report.goals(bad)]
+    assert verdicts == [False, True, False, False, False, False, False]  # the stock rotation is another file
+
+
+def test_results_tell_machine_and_versions_but_no_names():
+    assert {path.stem for path in RESULTS} >= {"steps", "steps_slow", "passes", "growth", "everyday", "quality",
+                                               "efficiency"}
+    for path in RESULTS:
+        text = path.read_text(encoding="utf-8")
+        assert all(f'"{key}"' in text for key in timing.machine()), path.name
+        assert not re.search(r"hostname|[\"' ]/|\\\\|[A-Z]:\\|@|https?:", text), path.name

@@ -1,0 +1,206 @@
+"""Each measure on networks whose score is known, and against a slow definition."""
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyvene.models.intervenable_modelcard import type_to_dimension_mapping
+
+from utils.measures import alignment as A
+from utils.measures import response as R
+from utils.data_utils import THRESHOLD, causal_model, create_dataset, intervene_on_labels
+from utils.interventions.build import build_intervenable
+from utils.measure_utils import draw_pairs, name_groups, score_alignment, score_answers, wilson_interval
+from utils.model_utils import Linear, PyTorchCNN
+
+GROUPS = [[[0]], [[1]], [[0, 1]], [[0], [1]], [[0], [1], [2]], [[2], [0, 1]]]
+groups_strategy = st.sampled_from(GROUPS)
+
+
+def read_labels(images):
+    """Color exactly, circularity and area roughly, as a function of the image alone."""
+    ink = (images < 1).float()
+    color = images.amin(dim=(2, 3)).reshape(-1) / 0.9
+    area = ((ink.sum(dim=(1, 2, 3)) / math.pi - 16) / 48).clip(0, 1)
+    squares = torch.arange(-14.0, 14.0) ** 2
+    moments = torch.stack([(ink.sum(dim=d) * squares).sum(dim=(1, 2)) for d in (2, 3)])
+    circularity = (((moments.amin(0) / moments.amax(0)).sqrt() - 0.3) / 0.7).clip(0, 1)
+    return torch.stack([circularity, color, area], dim=1)
+
+
+class CausalCNN(PyTorchCNN):
+    """A network that IS the causal model: fc1 holds the three variables, rotated by ``mix``."""
+
+    def __init__(self, mix=None):
+        super().__init__()
+        self.fc1, self.fc2 = Linear(3, 3, bias=False), Linear(3, 1)
+        self.mix = torch.eye(3) if mix is None else mix
+        with torch.no_grad():
+            self.fc1.weight.copy_(self.mix)
+
+    def forward(self, x, logits=False, resume_at=None):
+        hidden = self.fc1(x, ready=True).value if resume_at else self.fc1(read_labels(x))
+        hidden = hidden @ self.mix  # the inverse of an orthonormal mix
+        output = 1000 * (0.4 * hidden.sum(dim=1, keepdim=True) - THRESHOLD)
+        return output if logits else torch.sigmoid(output)
+
+
+type_to_dimension_mapping[CausalCNN] = type_to_dimension_mapping[PyTorchCNN]
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Images, and as labels just what ``read_labels`` reads off them: then nothing is ambiguous."""
+    images = create_dataset(3000, seed=0)[0]
+    return images, read_labels(torch.from_numpy(images)[:, None]).double().numpy()
+
+
+def aligned(num_sources=3, mix=None):
+    """The causal network with block i on variable i."""
+    intervenable = build_intervenable(CausalCNN(mix), "fc1", 1, num_sources)
+    basis = (torch.eye(3) if mix is None else mix)[:, :num_sources]
+    next(iter(intervenable.interventions.values())).rotate_layer.weight = basis.contiguous()
+    return intervenable
+
+
+@pytest.mark.parametrize("mix", [None, torch.linalg.qr(torch.tensor([[1.0, 2, 3], [0, 1, 4], [5, 6, 0]]))[0]])
+def test_the_causal_model_itself_scores_one_everywhere(data, mix):
+    images, labels = data
+    three = aligned(3, mix)
+    score = score_alignment(three, images, labels, [[0], [1], [2]], n=1500, n_discriminating=300)
+    assert (score.iia, score.flip_iia, score.stay_iia, score.balanced_iia, score.discriminating_iia) == (1,) * 5
+    assert score.n_discriminating == 300 and score.n == 1500
+    assert A.self_consistency(three, images, labels, [[0], [1], [2]], n=500) > 0.9  # rendering rounds the labels
+    every, flips = A.cross_matrix(three, images, labels, n=1500)
+    np.testing.assert_array_equal(np.diag(every), 1)
+    np.testing.assert_array_equal(np.diag(flips), 1)
+    assert (every[~np.eye(3, dtype=bool)] < 0.7).all() and (flips[~np.eye(3, dtype=bool)] < 0.4).all()
+    table = A.cause_isolate(three, images, labels, [0, 1, 2], n=800)
+    assert (table["cause"] == 1).all() and (table["isolate"] > 0.98).all()
+    np.testing.assert_allclose(table["disentangle"], (table["cause"] + table["isolate"]) / 2)
+    complement = A.complement_iia(three, images, labels, [0, 1, 2], n=500)
+    assert complement["iia"] == 1 and math.isnan(complement["flip_iia"])
+    assert A.complement_iia(aligned(2, mix), images, labels, [0, 1], n=500)["flip_iia"] == 1
+    assert len(A.unaligned_effects(three, "fc1", images, labels)) == 0
+    for variable in range(3):
+        causal, network, share = R.dose_response(three, images, labels, variable, variable, n=100)
+        np.testing.assert_allclose(network, causal, atol=0.01)
+        assert share == 1 and len(causal) == 100
+
+
+def test_a_left_out_variable_is_seen_as_an_unaligned_effect(data):
+    images, labels = data
+    effects = A.unaligned_effects(aligned(2), "fc1", images, labels, n=500)
+    assert effects.shape == (1,) and effects[0] > 0.2  # area is the one direction that is left
+
+
+def test_blocks_in_the_wrong_order_do_the_wrong_work(data):
+    images, labels = data
+    every, flips = A.cross_matrix(aligned(3, torch.eye(3)[:, [1, 2, 0]]), images, labels, n=1000)
+    assert np.argmax(flips, axis=1).tolist() == [0, 1, 2]  # the mix is undone by the network itself
+    shuffled = aligned(3)
+    next(iter(shuffled.interventions.values())).rotate_layer.weight = torch.eye(3)[:, [1, 2, 0]].contiguous()
+    assert np.argmax(A.cross_matrix(shuffled, images, labels, n=1000)[1], axis=1).tolist() == [1, 2, 0]
+    assert (A.cause_isolate(shuffled, images, labels, [0, 1, 2], n=500)["cause"] < 0.4).all()
+    assert (A.cause_isolate(shuffled, images, labels, [1, 2, 0], n=500)["cause"] == 1).all()
+
+
+@given(groups_strategy, st.integers(0, 10**6))
+@settings(max_examples=25, deadline=None)
+def test_known_strategies_score_their_baselines(data, groups, seed):
+    pairs = draw_pairs(data[1], groups, 2000, seed=seed)
+    perfect = score_answers(pairs.y_counterfactual, pairs, groups)
+    assert perfect.iia == perfect.flip_iia == perfect.stay_iia == 1 and perfect.normalized_iia > 1
+    ignoring = score_answers(pairs.y_base, pairs, groups)
+    assert ignoring.iia == pytest.approx(ignoring.keep) and ignoring.flip_iia == 0 and ignoring.stay_iia == 1
+    assert ignoring.balanced_iia == 0.5 and ignoring.normalized_iia <= 1e-9
+    copying = [score_answers(y, pairs, groups) for y in pairs.y_sources]
+    assert max(c.iia for c in copying) == pytest.approx(copying[0].copy)
+    opposite = score_answers(1 - pairs.y_counterfactual, pairs, groups)
+    assert opposite.iia == 0
+
+
+@given(groups_strategy, st.integers(1, 300), st.floats(0, 1), st.integers(0, 10**6))
+@settings(max_examples=40, deadline=None)
+def test_scores_against_a_slow_definition(data, groups, n, noise, seed):
+    pairs = draw_pairs(data[1], groups, n, seed=seed)
+    rng = np.random.default_rng(seed)
+    answers = np.where(rng.uniform(size=n) < noise, rng.integers(0, 2, n), pairs.y_counterfactual)
+    score = score_answers(answers, pairs, groups)
+    right, flips = [], []
+    for i in range(n):
+        z = data[1][pairs.base[i]].copy()
+        for source, group in zip(pairs.sources, groups):
+            for v in group:
+                z[v] = data[1][source[i]][v]
+        target = float(causal_model(z))
+        right.append(answers[i] == target)
+        flips.append(target != float(causal_model(data[1][pairs.base[i]])))
+    right, flips = np.array(right), np.array(flips)
+    assert score.iia == pytest.approx(right.mean())
+    assert score.n_flip == flips.sum() and score.keep == pytest.approx(1 - flips.mean())
+    for share, chosen in [(score.flip_iia, flips), (score.stay_iia, ~flips)]:
+        assert (share == pytest.approx(right[chosen].mean())) if chosen.any() else math.isnan(share)
+    assert 0 <= score.low <= score.iia + 1e-9 and score.iia - 1e-9 <= score.high <= 1
+    assert score.majority >= 0.5 and score.ceiling > 0.97
+    best = max(score.keep, score.copy, score.majority)
+    if score.ceiling > best:
+        assert score.normalized_iia == pytest.approx((score.iia - best) / (score.ceiling - best))
+    assert str(score.n) in str(score).replace(",", "") and name_groups(groups) in str(score)
+    assert score.as_dict()["iia"] == score.iia
+
+
+@pytest.mark.parametrize("groups", GROUPS)
+def test_discriminating_pairs_differ_from_all(data, groups):
+    pairs = draw_pairs(data[1], groups, 500, discriminating=True, seed=0)
+    assert len(pairs.base) == 500 and pairs.sources.shape == (len(groups), 500)
+    assert (pairs.y_counterfactual != pairs.y_base).all() and (pairs.y_counterfactual != pairs.y_sources).all()
+    z = intervene_on_labels(data[1][pairs.base], data[1][pairs.sources], groups)
+    np.testing.assert_array_equal(causal_model(z), pairs.y_counterfactual)
+
+
+def test_pairs_that_do_not_exist_are_not_waited_for():
+    with pytest.raises(ValueError, match="too rare"):
+        draw_pairs(np.full((10, 3), 0.5), [[0]], 10, discriminating=True)
+    with pytest.raises(ValueError, match="too rare"):
+        A.draw_isolating_pairs(np.full((10, 3), 0.5), 0, 10)
+
+
+@pytest.mark.parametrize("variable", [0, 1, 2])
+def test_isolating_pairs_agree_on_one_variable_only(data, variable):
+    base, source = A.draw_isolating_pairs(data[1], variable, 400)
+    gap = np.abs(data[1][base] - data[1][source])
+    others = [v for v in range(3) if v != variable]
+    assert len(base) == len(source) == 400
+    assert gap[:, variable].max() <= 0.01 + 1e-12 and gap[:, others].min() >= 0.1
+
+
+def test_reordering_blocks_and_variables_together_changes_nothing(data):
+    images, labels = data
+    straight = score_alignment(aligned(3), images, labels, [[0], [1], [2]], n=500, n_discriminating=0)
+    turned = aligned(3)
+    next(iter(turned.interventions.values())).rotate_layer.weight = torch.eye(3)[:, [2, 0, 1]].contiguous()
+    assert straight.iia == score_alignment(turned, images, labels, [[2], [0], [1]], n=500, n_discriminating=0).iia == 1
+
+
+@pytest.mark.parametrize("share, n", [(0.0, 10), (1.0, 10), (0.83, 1000), (0.5, 1)])
+def test_intervals(share, n):
+    low, high = wilson_interval(share, n)
+    assert -1e-9 <= low <= share <= high + 1e-9 <= 1 + 1e-8
+    if n == 1000:
+        assert high - low == pytest.approx(2 * 0.0233, abs=0.001)
+
+
+def test_bad_input_of_the_measures(data):
+    images, labels = data
+    pairs = draw_pairs(labels, [[0]], 10)
+    with pytest.raises(ValueError, match="answers"):
+        score_answers(np.zeros(9), pairs, [[0]])
+    with pytest.raises(ValueError, match="same length"):
+        score_alignment(aligned(1), images[:5], labels, [[0]])
+    with pytest.raises(ValueError, match="n must"):
+        draw_pairs(labels, [[0]], 0)
+    with pytest.raises(ValueError, match="repeat"):
+        A.cause_isolate(aligned(3), images, labels, [0, 0, 1])

@@ -1,0 +1,99 @@
+"""Saving and loading intervened models: network, rotation, partition and what is aligned where."""
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from utils.checkpoint_utils import MODEL_FOLDER, read_weights, save_checkpoint
+from utils.counterfactual_data_utils import validate_groups
+from utils.interventions.build import build_intervenable, pv
+from utils.model_utils import PyTorchCNN, find_device
+from utils.interventions.passes import common_layer
+
+SHIPPED = ("single", "two", "three", "das_conv1", "das_conv2", "das_conv3", "das_fc1")  # made by train_shipped
+
+
+def _parts(intervenable: pv.IntervenableModel) -> nn.ModuleDict:
+    """What is saved: the network, and the rotation that all interventions share."""
+    rotations = {id(i): i.rotate_layer for i in intervenable.interventions.values()}
+    if len(rotations) != 1:
+        raise ValueError(f"intervenable must have one rotation for all its interventions, got {len(rotations)}")
+    return nn.ModuleDict({"network": intervenable.model, "rotation": next(iter(rotations.values()))})
+
+
+def _check_partition(blocks: Any, directions: int) -> None:
+    if sorted(i for block in blocks for i in block) != list(range(directions)):
+        raise ValueError(f"subspace_partition must share out all {directions} directions, got {blocks}")
+
+
+def save_intervenable(
+    intervenable: pv.IntervenableModel, path: str | Path, groups: Sequence[Sequence[int]], provenance: dict[str, Any]
+) -> dict[str, Any]:
+    """Write an intervened model as weights (.pth) and provenance (.json), both or none.
+
+    Args:
+        intervenable: from ``build_intervenable``.
+        path: ends in .pth; its folder exists.
+        groups: for each intervention the variables that its subspace holds.
+        provenance: what can be written as JSON: seed, recipe, figures.
+
+    Returns:
+        the provenance as written, with hash, versions and the ``alignment`` added.
+
+    Raises:
+        ValueError: as many groups as interventions are wanted; and what ``save_checkpoint`` raises.
+        TypeError: ``intervenable`` is no pyvene model of ours, or the provenance is no dict.
+    """
+    if not isinstance(intervenable, pv.IntervenableModel) or not isinstance(intervenable.model, PyTorchCNN):
+        raise TypeError(f"intervenable must be an intervened PyTorchCNN, got {type(intervenable).__name__}")
+    if not isinstance(provenance, dict):
+        raise TypeError(f"provenance must be a dict, got {type(provenance).__name__}")
+    groups, interventions = validate_groups(groups), list(intervenable.interventions.values())
+    if len(groups) != len(interventions):
+        raise ValueError(f"groups must name the variables of {len(interventions)} interventions, got {len(groups)}")
+    parts, blocks = _parts(intervenable), interventions[0].subspace_partition
+    directions = parts["rotation"].weight.shape[1]
+    _check_partition(blocks, directions)
+    alignment = {"layer": common_layer(intervenable), "directions": directions, "groups": groups, "partition": blocks}
+    return save_checkpoint(parts, path, {**provenance, "alignment": alignment})
+
+
+def load_intervenable(
+    path: str | Path, device: torch.device | None = None
+) -> tuple[pv.IntervenableModel, list[list[int]], dict[str, Any]]:
+    """Load what ``save_intervenable`` wrote, to the bit.
+
+    Returns:
+        the intervened model, the variables of each of its interventions, and the provenance.
+
+    Raises:
+        FileNotFoundError: one of the two files is missing.
+        ValueError: the files are damaged, foreign, or do not hold an intervened model.
+    """
+    weights, provenance = read_weights(path)
+    try:
+        alignment = provenance["alignment"]
+        groups, k = validate_groups(alignment["groups"]), len(alignment["groups"])
+        model = PyTorchCNN().to(device or find_device()).eval()
+        intervenable = build_intervenable(model, alignment["layer"], alignment["directions"] // k, k)
+        parts = _parts(intervenable)
+        parts.load_state_dict(weights)
+        blocks = alignment["partition"]
+        _check_partition(blocks, alignment["directions"])
+    except Exception as error:  # a foreign file can hold anything
+        raise ValueError(f"{Path(path).name} does not hold an intervened model") from error
+    next(iter(intervenable.interventions.values())).subspace_partition = blocks
+    return intervenable, groups, provenance
+
+
+def shipped_path(name: str) -> Path:
+    """Where a network of ``SHIPPED`` lies.
+
+    Raises:
+        ValueError: there is no such network.
+    """
+    if name not in SHIPPED:
+        raise ValueError(f"name must be one of {SHIPPED}, got {name!r}")
+    return MODEL_FOLDER / f"{name}.pth"
