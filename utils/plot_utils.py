@@ -1,8 +1,13 @@
 """The pictures that several notebooks share. Colors are those of Okabe and Ito (2008), safe for color-blind readers."""
+import base64
+import io
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -13,12 +18,58 @@ VARIABLE_COLORS = (BLUE, ORANGE, GREEN)  # circularity, color, area, in every pi
 
 
 def use_style() -> None:
-    """Set matplotlib's defaults for the series: sizes that can be read in a notebook and on a projector."""
+    """Set the defaults for the series: pictures to be read in a notebook and on a projector, whole tables as text."""
+    pd.set_option("display.max_columns", None, "display.width", 100)
     plt.rcParams.update({
         "figure.dpi": 100, "savefig.dpi": 100, "font.size": 11, "axes.titlesize": 12, "axes.spines.top": False,
         "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "legend.frameon": False,
         "figure.constrained_layout.use": True,
     })
+
+
+def show(alt: str, figure: Figure | None = None) -> None:
+    """Show a figure below the cell and close it; ``alt`` tells those who cannot see it what there is to see.
+
+    It is drawn here, not by the notebook's backend, so it appears whatever backend is set.
+
+    Args:
+        alt: a sentence or two.
+        figure: None for the current one.
+
+    Raises:
+        ValueError: ``alt`` is empty.
+    """
+    if not alt.strip():
+        raise ValueError("alt must say in a sentence what the picture shows, got an empty text")
+    figure = figure or plt.gcf()
+    file = io.BytesIO()
+    figure.savefig(file, format="png", bbox_inches="tight")
+    plt.close(figure)
+    alt = " ".join(alt.split())
+    data = {"image/png": base64.b64encode(file.getvalue()).decode(), "text/plain": textwrap.fill(alt, 100)}
+    display(data, raw=True, metadata={"image/png": {"alt": alt}})
+
+
+def format_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
+    """A table for reading: numbers as text, whole ones with commas, others with ``digits`` decimals, nan as a dash."""
+    def write(value: object) -> str:
+        if isinstance(value, (bool, np.bool_, str)) or not np.isscalar(value):
+            return str(value)
+        if pd.isna(value):
+            return "–"
+        return f"{value:,}" if isinstance(value, (int, np.integer)) else f"{value:.{digits}f}"
+
+    return table.astype(object).map(write)
+
+
+def score_table(scores: Mapping[str, Score]) -> pd.DataFrame:
+    """Scores by name, one a row, each beside its baselines, its ceiling and its n: text, to be looked at."""
+    rows = {name: {
+        "IIA": score.iia, "95% interval": f"{score.low:.3f} to {score.high:.3f}", "flip-IIA": score.flip_iia,
+        "normalized": score.normalized_iia, "keep": score.keep, "copy": score.copy, "majority": score.majority,
+        "ceiling": score.ceiling, "n": score.n,
+    } for name, score in scores.items()}
+    return format_table(pd.DataFrame.from_dict(rows, orient="index"))
 
 
 def show_image(axes: Axes, image: np.ndarray, title: str = "") -> None:
