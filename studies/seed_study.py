@@ -7,6 +7,7 @@ import csv
 import json
 import platform
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from functools import partial
@@ -40,7 +41,8 @@ DAS_STEPS = 150
 def in_holdout(labels: np.ndarray) -> np.ndarray:
     """Which labels (n, 3) lie in the block that ``HoldoutPool`` leaves out: bools (n,)."""
     low, high = HOLDOUT
-    return ((labels[:, [0, 2]] >= low) & (labels[:, [0, 2]] <= high)).all(axis=1)
+    inside = (labels[:, [0, 2]] >= low) & (labels[:, [0, 2]] <= high)
+    return inside[:, 0] & inside[:, 1]
 
 
 class ShuffledPool(PairPool):
@@ -188,7 +190,7 @@ def run_recipe(name: str, seed: int, data: tuple) -> dict:
     return figures | {f"unaligned effect {unit}": effect for unit, effect in enumerate(effects)}
 
 
-EXPERIMENTS = {
+EXPERIMENTS: dict[str, Callable[[int, tuple], dict]] = {
     "three": run_three,
     "behavior only": run_behavior_only,
     "untrained": run_untrained,
@@ -197,7 +199,8 @@ EXPERIMENTS = {
     "wrong causal model": partial(run_pool, PairPool, WRONG_COEFFICIENTS),
     "single": partial(run_recipe, "single"),
     "two": partial(run_recipe, "two"),
-} | {f"anatomy: {step}": partial(run_anatomy, step) for step in STEPS}
+    **{f"anatomy: {step}": partial(run_anatomy, step) for step in STEPS},
+}
 
 
 def run(experiment: str, seed: int, threads: int = 1) -> list[dict]:

@@ -3,6 +3,7 @@ import base64
 import io
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -52,8 +53,9 @@ def show(alt: str, figure: Figure | None = None) -> None:
 
 def format_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     """A table for reading: numbers as text, whole ones with commas, others with ``digits`` decimals, nan as a dash."""
-    def write(value: object) -> str:
-        if isinstance(value, (bool, np.bool_, str)) or not np.isscalar(value):
+    def write(value: Any) -> str:
+        is_number = bool(np.isscalar(value)) and not isinstance(value, (bool, np.bool_, str))
+        if not is_number:
             return str(value)
         if pd.isna(value):
             return "–"
@@ -139,8 +141,8 @@ def plot_scores(scores: Mapping[str, Score], title: str = "") -> Figure:
         axes.errorbar(x - 0.2, score.iia, [[score.iia - score.low], [score.high - score.iia]], color=BLACK, capsize=3)
         axes.bar(x + 0.2, score.flip_iia, 0.38, color=ORANGE, label="flip-IIA" if x == 0 else None)
         best = max(score.keep, score.copy, score.majority)
-        axes.hlines(score.ceiling, x - 0.45, x + 0.45, color=BLACK, label="ceiling of IIA" if x == 0 else None)
-        label = "best baseline of IIA" if x == 0 else None
+        axes.hlines(score.ceiling, x - 0.45, x + 0.45, color=BLACK, label="ceiling of IIA" if x == 0 else "")
+        label = "best baseline of IIA" if x == 0 else ""
         axes.hlines(best, x - 0.45, x + 0.45, color=RED, linestyle="--", label=label)
         for at, value, ink in ((x - 0.2, score.iia, "white"), (x + 0.2, score.flip_iia, "black")):
             tall = value > 0.15  # then the figure fits into the bar, clear of the ceiling

@@ -1,6 +1,7 @@
 """How time and peak memory of a step grow with directions, sources, batch, images and the size of the layer."""
 import resource
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -34,7 +35,7 @@ def paint(images: int) -> list[float]:
 
 
 # series -> (what to do, its argument, values)
-SERIES = {
+SERIES: dict[str, tuple[Callable[..., list[float]], str, tuple[int, ...]]] = {
     "directions": (step, "directions", (1, 4, 16, 64, 256)),
     "sources": (step, "num_sources", (1, 2, 3)),
     "pairs in a batch": (step, "batch_size", (64, 128, 256, 512, 1024)),

@@ -79,10 +79,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2, help="of ours and of each change")
     seeds = range(parser.parse_args().seeds)
     train, test = create_dataset(TRAIN_IMAGES, TRAIN_SEED), create_dataset(TEST_IMAGES, TEST_SEED)
-    result = {"machine": machine(), "pairs": PAIRS, "steps_of_changes": STEPS, "rows": []}
+    rows: list[dict] = []
+    result = {"machine": machine(), "pairs": PAIRS, "steps_of_changes": STEPS, "rows": rows}
 
     def add(name: str, series: str, seed: int, function: Callable, *options) -> None:
-        result["rows"].append(measure(name, series, seed, lambda: function(*options), test))
+        rows.append(measure(name, series, seed, lambda: function(*options), test))
         (RESULTS / "quality.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
     for seed in seeds:

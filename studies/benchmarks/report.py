@@ -72,9 +72,9 @@ def goals(results: dict) -> list[tuple[str, str, bool]]:
     good = [(m["seconds"], name, m["iia"]) for name, m in quality_means(results, "ours").items() if m["least"] >= 0.95]
     seconds, name, iia = min(good, default=(float("inf"), "no length", 0.0))
     powers = {name: max(exponent(x, t), exponent(x, mb)) for name, (x, t, mb) in growth_series(results).items()}
-    steepest = max(powers, key=powers.get)
+    steepest = max(powers, key=powers.__getitem__)
     moves = {name: median(v) for name, (v, facts) in results["everyday"].items() if facts["series"] == "explorer"}
-    slowest = max(moves, key=moves.get)
+    slowest = max(moves, key=moves.__getitem__)
     needless = [facts["module"] for _, facts in results["everyday"].values()
                 if facts.get("pyvene") and facts.get("module") in PYVENE_FREE]
     one, two = (results["efficiency"][name][0] for name in ("1 process", "2 processes"))

@@ -105,7 +105,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--slow", action="store_true", help="one stock step at 16 and at 64 directions, minutes each")
     slow = parser.parse_args().slow
-    timings, facts = {}, {}
+    timings: dict[str, list[float]] = {}
+    facts: dict[str, dict] = {}
     cases = [(16, 1), (64, 1)] if slow else [(d, k) for k in GROUPS for d in DIRECTIONS]
     for directions, num_sources in cases:
         stock = slow or (directions, num_sources) == (1, 1)

@@ -70,7 +70,8 @@ def plot_directions(rows: pd.DataFrame) -> Figure:
 def plot_place(rows: pd.DataFrame) -> Axes:
     """Normalized IIA of IIT by layer and directions (rows) and variable set (columns)."""
     table = rows.pivot_table(index=["layer", "directions"], columns="variables", values="normalized_iia")
-    table = table[sorted(table.columns, key=lambda name: (name.count("|"), len(name), name))]
+    columns = sorted(map(str, table.columns), key=lambda name: (name.count("|"), len(name), name))
+    table = table[columns]
     axes = plt.subplots(figsize=(1.25 * len(table.columns) + 2, 0.45 * len(table) + 1.9))[1]
     image = axes.imshow(table, cmap="cividis", vmin=0, vmax=1, aspect="auto")
     axes.grid(False)
@@ -96,11 +97,11 @@ def plot_front(rows: pd.DataFrame, first_recipe: pd.DataFrame, front: Sequence[b
         ceiling: of behavior.
     """
     figure, (whole, near) = plt.subplots(1, 2, figsize=(12, 4.6))
-    front = np.asarray(front, dtype=bool)
+    best = np.asarray(front, dtype=bool)
     for axes in (whole, near):
         axes.plot(rows.behavior, rows.flip_iia, color=GRAY, linewidth=1, zorder=1)
-        axes.scatter(rows.behavior[~front], rows.flip_iia[~front], color=GRAY, s=50, label="beaten in both by another")
-        axes.scatter(rows.behavior[front], rows.flip_iia[front], color=VARIABLE_COLORS[0], s=70, marker="D",
+        axes.scatter(rows.behavior[~best], rows.flip_iia[~best], color=GRAY, s=50, label="beaten in both by another")
+        axes.scatter(rows.behavior[best], rows.flip_iia[best], color=VARIABLE_COLORS[0], s=70, marker="D",
                      label="on the front")
         axes.set(xlabel="behavior (accuracy on single images)", ylabel="flip-IIA")
     whole.scatter(first_recipe.behavior, first_recipe.flip_iia, color=RED, marker="X", s=70,

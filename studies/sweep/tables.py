@@ -1,5 +1,7 @@
 """The tables of the sweep: which cells answer which question of notebook 6."""
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from studies.sweep.cells import Cell, grid
 
@@ -30,7 +32,8 @@ def direction_cells() -> list[Cell]:
 
 def place_cells() -> list[Cell]:
     """Where IIT can put which variables: every convolution in three sizes, and the hidden layer."""
-    sets, options = [*ONE_SOURCE, *SEVERAL_SOURCES], {"num_steps": IIT_STEPS, "behavior_weight": 1.0}
+    sets: list[tuple[tuple[int, ...], ...]] = [*ONE_SOURCE, *SEVERAL_SOURCES]
+    options: dict[str, Any] = {"num_steps": IIT_STEPS, "behavior_weight": 1.0}
     return (grid("IIT", CONVOLUTIONS, sets, [1, 16, 64], **options)
             + grid("IIT", ["fc1"], sets, [1, 2], **options))
 
@@ -51,5 +54,5 @@ def small_cells() -> list[Cell]:
 
 TABLES: dict[str, Callable[[], list[Cell]]] = {
     "small": small_cells, "directions": direction_cells, "place": place_cells, "front": front_cells,
-    **{f"das{i}": (lambda objective=objective: das_cells(objective)) for i, objective in enumerate(OBJECTIVES)},
+    **{f"das{i}": partial(das_cells, objective) for i, objective in enumerate(OBJECTIVES)},
 }

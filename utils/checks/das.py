@@ -122,6 +122,6 @@ def check_orthonormal_directions(f: Callable) -> str:
     reaches = isinstance(got, torch.Tensor) and got.requires_grad
     if reaches:
         (got * torch.randn(6, 3)).sum().backward()
-    require(reaches and weight.grad is not None and weight.grad.any().item(),
+    require(reaches and weight.grad is not None and bool(weight.grad.any()),
             "No gradient reaches the weight: do it all in torch, without detach, data, numpy or no_grad.")
     return "Passed: the columns are orthonormal, span the same space, and pass the gradient on to the weight."

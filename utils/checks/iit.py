@@ -145,8 +145,8 @@ def check_multi_swap(f: Callable) -> str:
     """Exercise 4.3: ``f(h_base (n, d), h_sources (k, n, d), Q (d, m), blocks)`` swaps block i from source i."""
     Q = torch.linalg.qr(torch.randn(8, 6))[0]
     for blocks in ([[0, 1, 2], [3, 4, 5]], [[0], [1], [2]], [[4, 5], [0, 1]]):
-        base, *sources = torch.randn(1 + len(blocks), 5, 8)
-        k, sources, all_six = len(blocks), torch.stack(sources), list(range(6))
+        base, *drawn = torch.randn(1 + len(blocks), 5, 8)
+        k, sources, all_six = len(blocks), torch.stack(drawn), list(range(6))
         right = _swap_blocks(base, sources, Q, blocks)
         projected = right - _swap_blocks(base, torch.zeros_like(sources), Q, blocks)
         mistakes = {

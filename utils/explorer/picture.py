@@ -39,7 +39,7 @@ class Picture:
     def __init__(self, plane: Plane, groups: Sequence[Sequence[int]]) -> None:
         self.plane = plane
         self.names = ["base", *(f"source of {name_groups([group])}" for group in groups), "counterfactual"]
-        figure = Figure(figsize=(10, 6.4), dpi=90, layout="none")
+        figure = Figure(figsize=(10, 6.4), dpi=90, layout="none")  # type: ignore[arg-type]  # matplotlib's types lack it
         self.canvas = FigureCanvasAgg(figure)
         self.shown = self._draw_images(figure)
         self.bars, self.figures, self.wanted = self._draw_bars(figure.add_axes((0.115, 0.09, 0.365, 0.34)))
@@ -55,8 +55,8 @@ class Picture:
         for i, name in enumerate(self.names):
             axes = figure.add_axes((i * width, 0.69, width, 0.24))
             show_image(axes, np.ones((28, 28)), name)
-            shown.append((axes.images[0], *axes.spines.values(), axes.text(14, 30, "", ha="center", va="top")))
-            shown[-1][-1].set_fontsize(10)
+            text = axes.text(14, 30, "", ha="center", va="top", fontsize=10)
+            shown.append((axes.images[0], *axes.spines.values(), text))
         return shown
 
     def _draw_bars(self, axes) -> tuple:
@@ -105,7 +105,7 @@ class Picture:
         """The drawn pixels as tiles, which stand as in the figure where there is room, each with a description."""
         height, width = pixels.shape[:2]
         middle, half, n = int(0.39 * height), int(0.5 * width), len(self.names)
-        images = [np.s_[:middle, i * width // n:(i + 1) * width // n] for i in range(n)]
+        images: list[tuple[slice, slice]] = [np.s_[:middle, i * width // n:(i + 1) * width // n] for i in range(n)]
         values = [", ".join(f"{name} {value:.2f}" for name, value in zip(VARIABLE_NAMES, z)) for z in view.labels]
         tiles = [(area, f"{name}: {text}, answer {answer:.0f}")
                  for area, name, text, answer in zip(images, self.names, values, view.answers)]
