@@ -1,14 +1,22 @@
-# make notebooks   execute every notebook into build/        make test   the whole test suite
-# make lab         JupyterLab on the notebooks               make refresh   execute the notebooks in place
-# make check       is this machine ready?            make learner   copies without solutions, in build/learner/
-# make slides      a talk from each notebook, in build/slides/
-# make book        the series as a site, in build/book/, complete without a network
-# make explorer    the explorer as a page of its own, on this machine only
-# make models      train the networks that ship with the explorer anew
-# make sweep       the small table of the sweep, about ten minutes; TABLES=... for others
-# make bench       the benchmarks, in under five minutes     make bench-slow   stock pyvene at 16 and 64 directions
-# make bench-quality   IIA against seconds of training, with single changes to the recipe: half an hour
-# make study       five seeds of each headline figure and control, about an hour
+# For readers
+#   make notebooks      execute every notebook into build/
+#   make lab            JupyterLab on the notebooks
+#   make check          is this machine ready?
+#   make learner        copies without solutions, in build/learner/
+#   make slides         a talk from each notebook, in build/slides/
+#   make book           the series as a site, in build/book/, complete without a network
+#   make explorer       the explorer as a page of its own, on this machine only
+# For those who take part
+#   make lint           ruff, mypy and codespell
+#   make test           the same, then the whole test suite
+#   make refresh        execute the notebooks in place, write the README's table of results
+# What studies/ measures, see studies/README.md
+#   make models         train the networks that ship with the explorer anew
+#   make study          five seeds of each headline figure and control, about an hour
+#   make sweep          the small table of the sweep, about ten minutes; TABLES=... for others
+#   make bench          the benchmarks, in under five minutes
+#   make bench-slow     stock pyvene at 16 and 64 directions
+#   make bench-quality  IIA against seconds of training, with single changes to the recipe: half an hour
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,7 +25,8 @@ TABLES ?= small
 WIDGET_EXTENSIONS := anywidget @jupyter-widgets/jupyterlab-manager @voila-dashboards/widgets-manager8
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: notebooks test lab check learner slides book explorer refresh models study sweep bench bench-slow bench-quality clean
+.PHONY: notebooks lint test lab check learner slides book explorer refresh models study sweep
+.PHONY: bench bench-slow bench-quality clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: requirements.txt constraints.txt
@@ -46,8 +55,12 @@ $(VENV)/.installed-book: $(VENV)/.installed book/requirements.txt
 notebooks: $(VENV)/.installed
 	$(BIN)/python notebooks/execute.py --into build
 
-test: $(VENV)/.installed-tests
+lint: $(VENV)/.installed-tests
 	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -m codespell_lib
+
+test: lint
 	$(BIN)/python -m pytest
 
 lab: $(VENV)/.installed
