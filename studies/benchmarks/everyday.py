@@ -59,7 +59,8 @@ def main() -> None:
                           "a loop over generate_ellipse": lambda: paint_one_by_one(IMAGES)}, 5, warmups=1)
     timings = {f"{IMAGES:,} images, {name}": values for name, values in painted.items()}
     facts: dict[str, dict] = {name: {"series": "images"} for name in timings}
-    modules = [path.stem for path in sorted((ROOT / "utils").glob("[a-z]*.py"))]
+    modules = [".".join(path.relative_to(ROOT / "utils").with_suffix("").parts)
+               for path in sorted((ROOT / "utils").rglob("[a-z]*.py"))]
     with ThreadPoolExecutor(2) as pool:  # one interpreter for each of two cores, as an import uses one thread
         for module, (seconds, pyvene) in zip(modules, pool.map(time_import, modules)):
             timings[name := f"import utils.{module}"] = [seconds]
