@@ -126,7 +126,7 @@ def test_the_readme_holds_the_tables_of_the_results():
     text = (ROOT / "studies/benchmarks/README.md").read_text(encoding="utf-8")
     written = text.split(report.START)[1].split(report.END)[0].strip()
     assert written == report.tables(report.load()).strip()
-    assert (timing.RESULTS / "studies.benchmarks.png").read_bytes()[:4] == b"\x89PNG"
+    assert (timing.RESULTS / "benchmarks.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_goals_that_are_missed_are_called_missed():
