@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import nbformat
+from jupyter_client.kernelspec import get_kernel_spec
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors import ExecutePreprocessor
@@ -28,8 +29,14 @@ def failed_cell(notebook: nbformat.NotebookNode) -> int:
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
-    """Remove what would change with every run or be dead in a stored copy: time stamps and closed progress bars."""
+    """Remove what would change with every run or be dead in a stored copy: time stamps and closed progress bars.
+
+    The kernel is named as JupyterLab names it, or it would mark the notebook as changed as soon as it is opened.
+    """
     notebook.metadata.pop("widgets", None)
+    kernel = notebook.metadata.get("kernelspec", {}).get("name", "python3")
+    spec = get_kernel_spec(kernel)
+    notebook.metadata.kernelspec = {"display_name": spec.display_name, "language": spec.language, "name": kernel}
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
