@@ -79,7 +79,7 @@ def run_sweep(
         retry_failed: run cells again whose row records a failure.
 
     Returns:
-        one row a cell, see ``sweep_rows.table``.
+        one row a cell, see ``studies.sweep.rows.table``.
 
     Raises:
         ValueError: a cell stands twice, or ``jobs`` is neither -1 nor at least 1.
