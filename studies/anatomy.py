@@ -11,7 +11,7 @@ from utils.counterfactual_data_utils import (create_multi_source_counterfactual_
                                              create_single_source_counterfactual_dataset)
 from utils.das_utils import CNNConfig, build_intervenable, iit_predict, iit_train
 from utils.data_utils import COEFFICIENTS, causal_model
-from utils.interventions.build import pv
+from utils.interventions.rotated_space import pv
 from utils.model_utils import accuracy, evaluate
 
 VARIABLES = [0, 1]

@@ -7,7 +7,7 @@ import torch
 from utils.checkpoint_utils import load_or_train_base_cnn
 from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import build_intervenable, iit_train
-from utils.interventions.build import pv
+from utils.interventions.rotated_space import pv
 from utils.validation import validate_count
 
 TRAIN_IMAGES, TRAIN_SEED = 50_000, 1

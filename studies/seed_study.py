@@ -24,7 +24,8 @@ from utils.checkpoint_utils import BASE_CNN, load_checkpoint, load_or_train_base
 from utils.counterfactual_data_utils import PairBatch, PairPool
 from utils.das_utils import das_train, iit_train
 from utils.data_utils import COEFFICIENTS, VARIABLE_NAMES, causal_model, create_dataset
-from utils.interventions.build import get_coordinates, pv
+from utils.interventions.build import get_coordinates
+from utils.interventions.rotated_space import pv
 from utils.measure_utils import score_alignment
 from utils.model_utils import PyTorchCNN, evaluate, train
 from utils.measures.readout import correlate
@@ -186,7 +187,7 @@ def run_recipe(name: str, seed: int, data: tuple) -> dict:
     figures["self-consistency"] = self_consistency(intervenable, test, test_labels, groups)
     complement = complement_iia(intervenable, test, test_labels, sum(groups, ()))
     figures |= {f"complement {key}": complement[key] for key in ("iia", "flip_iia")}
-    effects = unaligned_effects(intervenable, RECIPES[name].layer, test, test_labels)
+    effects = unaligned_effects(intervenable, test, test_labels)
     return figures | {f"unaligned effect {unit}": effect for unit, effect in enumerate(effects)}
 
 

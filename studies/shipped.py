@@ -15,7 +15,7 @@ from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import build_intervenable, das_train
 from utils.data_utils import causal_model, create_dataset
 from utils.interventions.checkpoints import SHIPPED, save_intervenable, shipped_path
-from utils.interventions.build import pv
+from utils.interventions.rotated_space import pv
 from utils.measure_utils import score_alignment
 from utils.model_utils import evaluate
 from studies.recipes import RECIPES, TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED, train_by_recipe

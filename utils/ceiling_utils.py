@@ -9,10 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from utils.counterfactual_data_utils import validate_groups
 from utils.data_utils import (CIRCULARITIES, COEFFICIENTS, MAX_AREA, MAX_CIRCULARITY, MAX_COLOR, MIN_AREA,
                               MIN_CIRCULARITY, THRESHOLD, find_masks, mask_table)
-from utils.validation import validate_coefficients, validate_images
+from utils.validation import validate_coefficients, validate_groups, validate_images
 
 
 

@@ -3,67 +3,115 @@
 DAS (Geiger et al. 2024, arXiv:2303.02536) learns a rotation of a frozen network's layer; IIT (Geiger et al. 2022,
 arXiv:2112.00826) trains network and rotation together until the interchange does what the causal model does.
 """
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
 import torch
-from torch.nn.utils import parametrize
 from tqdm.auto import tqdm
 
-from utils.counterfactual_data_utils import PairPool
-from utils.interventions.build import (CNNConfig, CustomLowRankRotatedSpaceIntervention, build_intervenable, get_basis,
-                                      pv)
-from utils.model_utils import accuracy, validate_batch, validate_targets, model_device
-from utils.interventions.passes import validate_pairs, intervene, run_plainly
-from utils.training_utils import fit, fixed_batches, fresh_batches
+from utils.counterfactual_data_utils import Batch, PairPool, fresh_batches, given_batches
+from utils.interventions.build import build_intervenable, get_basis, get_coordinates, own_columns
+from utils.interventions.passes import (interchange, select_subspaces, swap_in_one_pass, swaps_own_blocks,
+                                        validate_intervenable, validate_pairs)
+from utils.interventions.rotated_space import CNNConfig, CustomLowRankRotatedSpaceIntervention, pv
+from utils.model_utils import (accuracy, answer_loss, count_answers, model_device, one_cycle, to_probabilities,
+                               validate_batch, validate_targets)
 from utils.validation import validate_count, validate_number
 
 __all__ = [
-    "CNNConfig", "CustomLowRankRotatedSpaceIntervention", "build_intervenable", "get_basis", "das_train",
-    "das_predict", "das_evaluate", "iit_train", "iit_predict", "iit_evaluate",
+    "CNNConfig", "CustomLowRankRotatedSpaceIntervention", "build_intervenable", "get_basis", "get_coordinates",
+    "das_train", "das_predict", "das_evaluate", "iit_train", "iit_predict", "iit_evaluate",
 ]
 SCHEDULES = ("constant", "one_cycle")
 
 
-def _train(intervenable, X_base, X_sources, y_counterfactual, lr, num_epochs, batch_size, subspaces, y_base,
-           behavior_weight, schedule, pool, num_steps, seed, train_model):
-    if not isinstance(intervenable, pv.IntervenableModel):
-        raise TypeError(f"intervenable must be a pyvene IntervenableModel, got {type(intervenable).__name__}")
-    lr = validate_number(lr, "lr", strict=True)
-    behavior_weight = validate_number(behavior_weight, "behavior_weight")
+def fit(
+    intervenable: pv.IntervenableModel, batches: Iterator[Batch], num_steps: int, *, lr: float, schedule: str,
+    behavior_weight: float = 0.0, subspaces: Sequence | None = None, train_model: bool, name: str = "Training",
+) -> dict[str, list[float]]:
+    """Minimize interchange loss + ``behavior_weight`` * behavior loss, a step a batch; returns the history."""
+    intervenable.disable_model_gradients()
+    if train_model:
+        intervenable.enable_model_gradients()
+    parameters = list({id(p): p for p in intervenable.parameters() if p.requires_grad}.values())  # links repeat
+    if not parameters:
+        raise ValueError("intervenable has nothing to train: its interventions have no parameters")
+    optimizer = torch.optim.Adam(parameters, lr=lr)
+    scheduler = one_cycle(optimizer, num_steps) if schedule == "one_cycle" else None
+    columns = own_columns(intervenable) if swaps_own_blocks(subspaces) else None
+    device, keep_bases = model_device(intervenable.model), behavior_weight > 0
+    history: dict[str, list[float]] = {"interchange_loss": [], "behavior_loss": [], "lr": []}
+    try:
+        with tqdm(batches, total=num_steps, desc=name, leave=False) as bar:
+            for batch in bar:
+                X, b = batch.X.to(device), len(batch.y_counterfactual)
+                if columns:
+                    logits = swap_in_one_pass(intervenable, X, batch.sources.to(device), columns, keep_bases)
+                else:
+                    chosen = select_subspaces(subspaces, range(b) if batch.rows is None else batch.rows)
+                    logits = interchange(intervenable, X[:b], [X[rows] for rows in batch.sources], chosen, keep_bases)
+                interchange_loss, behavior_loss = answer_loss(logits[-b:], batch.y_counterfactual), None
+                loss = interchange_loss
+                if keep_bases:
+                    behavior_loss = answer_loss(logits[:b], batch.y_base)
+                    loss = loss + behavior_weight * behavior_loss
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                history["interchange_loss"].append(interchange_loss.item())
+                history["behavior_loss"].append(math.nan if behavior_loss is None else behavior_loss.item())
+                history["lr"].append(optimizer.param_groups[0]["lr"])
+                if scheduler:
+                    scheduler.step()
+                if len(history["lr"]) % 10 == 1:
+                    bar.set_postfix({name: f"{history[name][-1]:.3f}" for name in ("interchange_loss", "behavior_loss")})
+    finally:
+        intervenable.disable_model_gradients()
+    return history
+
+
+def _train(
+    intervenable, X_base, X_sources, y_counterfactual, *, y_base=None, behavior_weight=0.0, pool, num_steps,
+    num_epochs, batch_size, lr, schedule, subspaces, seed, train_model,
+):
+    validate_intervenable(intervenable)
+    model = intervenable.model
+    settings = {"lr": validate_number(lr, "lr", strict=True), "schedule": schedule, "train_model": train_model,
+                "behavior_weight": validate_number(behavior_weight, "behavior_weight"), "subspaces": subspaces,
+                "name": "IIT" if train_model else "DAS"}
     batch_size, seed = validate_count(batch_size, "batch_size"), validate_count(seed, "seed", minimum=0)
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule must be one of {SCHEDULES}, got {schedule!r}")
-    if pool is not None:
-        if X_base is not None or X_sources is not None or y_counterfactual is not None:
-            raise ValueError("pool draws the pairs itself: give either a pool or X_base, X_sources, y_counterfactual")
-        if y_base is not None:
-            raise ValueError("y_base belongs to given pairs; a pool knows the answers to its bases")
-        if not isinstance(pool, PairPool):
-            raise TypeError(f"pool must be a PairPool, got {type(pool).__name__}")
-        if subspaces is not None:
-            raise ValueError("subspaces belong to given pairs; with a pool every intervention uses its own block")
-        if len(pool.variables) != len(intervenable.interventions):
-            raise ValueError(
-                f"pool has {len(pool.variables)} sources, the model {len(intervenable.interventions)} interventions"
-            )
-        total = validate_count(num_steps, "num_steps")
-        if batch_size > len(pool):
-            raise ValueError(f"batch_size must be at most the pool's {len(pool)} images, got {batch_size}")
-        batches = fresh_batches(pool, batch_size, total, seed)
-    else:
+    if pool is None:
         if num_steps is not None:
             raise ValueError("num_steps goes with a pool; given pairs are trained on for num_epochs")
         X_base, X_sources = validate_pairs(intervenable, X_base, X_sources, subspaces)
-        y_counterfactual = validate_targets(y_counterfactual, len(X_base), "y_counterfactual")
+        n, answers = len(X_base), count_answers(model, X_base)
+        y_counterfactual = validate_targets(y_counterfactual, n, "y_counterfactual", answers)
         if y_base is None and behavior_weight:
             raise ValueError("behavior_weight above 0 needs y_base, the labels of the base images")
-        if y_base is not None:
-            y_base = validate_targets(y_base, len(X_base), "y_base")
+        y_base = None if y_base is None else validate_targets(y_base, n, "y_base", answers)
         num_epochs = validate_count(num_epochs, "num_epochs")
-        total = num_epochs * -(-len(X_base) // batch_size)
-        batches = fixed_batches(X_base, X_sources, y_base, y_counterfactual, batch_size, num_epochs, seed)
-    name = "IIT" if train_model else "DAS"
-    return fit(intervenable, batches, total, lr, schedule, behavior_weight, subspaces, train_model, name)
+        batches = given_batches(X_base, X_sources, y_base, y_counterfactual, batch_size, num_epochs, seed)
+        return fit(intervenable, batches, num_epochs * -(-n // batch_size), **settings)
+    if X_base is not None or X_sources is not None or y_counterfactual is not None:
+        raise ValueError("pool draws the pairs itself: give either a pool or X_base, X_sources, y_counterfactual")
+    if y_base is not None:
+        raise ValueError("y_base belongs to given pairs; a pool knows the answers to its bases")
+    if not isinstance(pool, PairPool):
+        raise TypeError(f"pool must be a PairPool, got {type(pool).__name__}")
+    if subspaces is not None:
+        raise ValueError("subspaces belong to given pairs; with a pool every intervention uses its own block")
+    if len(pool.variables) != len(intervenable.interventions):
+        raise ValueError(f"pool has {len(pool.variables)} sources, the model {len(intervenable.interventions)} "
+                         "interventions")
+    num_steps = validate_count(num_steps, "num_steps")
+    if batch_size > len(pool):
+        raise ValueError(f"batch_size must be at most the pool's {len(pool)} images, got {batch_size}")
+    X = validate_batch(pool.images[:1], model, "pool's images")
+    answers = count_answers(model, X)
+    validate_targets(pool.answer(pool.labels), len(pool), "the causal model's answers", answers)
+    return fit(intervenable, fresh_batches(pool, batch_size, num_steps, seed), num_steps, **settings)
 
 
 def iit_train(
@@ -85,15 +133,15 @@ def iit_train(
 ) -> dict[str, list[float]]:
     """Interchange intervention training: fit network and rotation together, both in place.
 
-    The loss is the binary cross-entropy of the intervened answer against the causal model's counterfactual answer,
-    plus ``behavior_weight`` times that of the plain answer against the base label. Give either fixed pairs or a
-    pool, from which every step draws new ones.
+    The loss is the cross-entropy of the intervened answer against the causal model's counterfactual answer, plus
+    ``behavior_weight`` times that of the plain answer against the base label. Give either fixed pairs or a pool, from
+    which every step draws new ones.
 
     Args:
         intervenable: from ``build_intervenable`` or pyvene; frozen and in eval mode again afterwards.
-        X_base: (n, 1, 28, 28).
-        X_sources: (k, n, 1, 28, 28), one source for each of the k interventions.
-        y_counterfactual: (n,), each 0 or 1.
+        X_base: inputs (n, ...), for a ``PyTorchCNN`` (n, 1, 28, 28).
+        X_sources: (k, n, ...), one source for each of the k interventions.
+        y_counterfactual: (n,), each 0 or 1, or a class from 0.
         lr: learning rate of Adam, the peak where there is a schedule.
         num_epochs: passes over given pairs.
         batch_size: pairs a step.
@@ -101,7 +149,7 @@ def iit_train(
         y_base: (n,), the labels of the bases; needed with given pairs if ``behavior_weight`` > 0.
         behavior_weight: 0 forgets the task while the alignment is trained; 1 weighs both alike.
         schedule: "constant" or "one_cycle".
-        pool: images and labels to draw fresh pairs from.
+        pool: inputs and labels to draw fresh pairs from.
         num_steps: steps to train with a pool.
         seed: of the order of pairs, or of the draws from the pool.
 
@@ -111,8 +159,9 @@ def iit_train(
     Raises:
         ValueError, TypeError: arguments of the wrong shape, length, type or range.
     """
-    return _train(intervenable, X_base, X_sources, y_counterfactual, lr, num_epochs, batch_size, subspaces, y_base,
-                  behavior_weight, schedule, pool, num_steps, seed, train_model=True)
+    return _train(intervenable, X_base, X_sources, y_counterfactual, y_base=y_base, behavior_weight=behavior_weight,
+                  pool=pool, num_steps=num_steps, num_epochs=num_epochs, batch_size=batch_size, lr=lr,
+                  schedule=schedule, subspaces=subspaces, seed=seed, train_model=True)
 
 
 def das_train(
@@ -131,8 +180,9 @@ def das_train(
     seed: int = 0,
 ) -> dict[str, list[float]]:
     """Distributed alignment search: fit the rotation alone, the network frozen. Arguments as for ``iit_train``."""
-    return _train(intervenable, X_base, X_sources, y_counterfactual, lr, num_epochs, batch_size, subspaces, None,
-                  0.0, schedule, pool, num_steps, seed, train_model=False)
+    return _train(intervenable, X_base, X_sources, y_counterfactual, pool=pool, num_steps=num_steps,
+                  num_epochs=num_epochs, batch_size=batch_size, lr=lr, schedule=schedule, subspaces=subspaces,
+                  seed=seed, train_model=False)
 
 
 @torch.no_grad()
@@ -143,30 +193,25 @@ def iit_predict(
     batch_size: int = 512,
     subspaces: Sequence | None = None,
 ) -> torch.Tensor:
-    """Probabilities of answer 1 under the interchange intervention.
+    """Probabilities under the interchange intervention, of answer 1 or of each of c answers.
 
     Args:
         intervenable: with k interventions.
-        X_base: (n, 1, 28, 28).
-        X_sources: (k, n, 1, 28, 28); a single source serves all interventions, with a UserWarning.
+        X_base: inputs (n, ...).
+        X_sources: (k, n, ...); a single source serves all interventions, with a UserWarning.
         batch_size: pairs at a time.
         subspaces: as for ``iit_train``.
 
     Returns:
-        CPU tensor (n,).
+        CPU tensor (n,) or (n, c).
     """
     X_base, X_sources = validate_pairs(intervenable, X_base, X_sources, subspaces, broadcast=True)
-    batch_size = validate_count(batch_size, "batch_size")
-    device = model_device(intervenable.model)
+    batch_size, device = validate_count(batch_size, "batch_size"), model_device(intervenable.model)
     outputs = []
-    with parametrize.cached():
-        for start in tqdm(range(0, len(X_base), batch_size), desc="Evaluating", leave=False):
-            rows = slice(start, start + batch_size)
-            sources = X_sources[:, rows].to(device)
-            activations = [run_plainly(intervenable, source).activations[i] for i, source in enumerate(sources)]
-            part = subspaces and [chosen if chosen is None else chosen[rows] for chosen in subspaces]
-            logits = intervene(intervenable, X_base[rows].to(device), activations, part)
-            outputs.append(torch.sigmoid(logits).cpu())
+    for start in tqdm(range(0, len(X_base), batch_size), desc="Evaluating", leave=False):
+        rows = range(len(X_base))[start:start + batch_size]
+        base, *sources = (X[rows.start:rows.stop].to(device) for X in (X_base, *X_sources))
+        outputs.append(to_probabilities(interchange(intervenable, base, sources, select_subspaces(subspaces, rows))))
     return torch.cat(outputs)
 
 
@@ -180,9 +225,12 @@ def iit_evaluate(
 ) -> float:
     """Interchange intervention accuracy (Geiger et al. 2021): share of pairs with the causal model's answer.
 
-    Arguments as for ``iit_predict``, and y_counterfactual (n,), each 0 or 1.
+    Arguments as for ``iit_predict``, and y_counterfactual (n,), each 0 or 1, or a class from 0.
     """
-    y_counterfactual = validate_targets(y_counterfactual, len(validate_batch(X_base, "X_base")), "y_counterfactual")
+    validate_intervenable(intervenable)
+    X_base = validate_batch(X_base, intervenable.model, "X_base")
+    y_counterfactual = validate_targets(y_counterfactual, len(X_base), "y_counterfactual",
+                                        count_answers(intervenable.model, X_base))
     return accuracy(iit_predict(intervenable, X_base, X_sources, batch_size, subspaces), y_counterfactual)
 
 

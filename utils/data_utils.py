@@ -2,12 +2,15 @@
 
 Labels come in the order circularity, color, area, each in [0, 1].
 """
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from collections.abc import Sequence
 
 import numpy as np
 
-from utils.validation import validate_coefficients, validate_count, validate_images, validate_labels, validate_number
+from utils.validation import (validate_answers, validate_coefficients, validate_count, validate_images,
+                              validate_labels, validate_number, validate_values)
+
+CausalModel = Callable[[np.ndarray], np.ndarray]
 
 VARIABLE_NAMES = ("circularity", "color", "area")
 COEFFICIENTS = (0.4, 0.4, 0.4)
@@ -170,22 +173,44 @@ def causal_model(labels: np.ndarray, coefficients: Sequence[float] = COEFFICIENT
     return (np.matmul(validate_labels(labels), validate_coefficients(coefficients)) > THRESHOLD).astype(np.float32)
 
 
-def intervene_on_labels(base: np.ndarray, sources: np.ndarray, variables: Sequence[Sequence[int]]) -> np.ndarray:
-    """Interchange intervention on the causal model's inputs.
+def as_causal_model(own: CausalModel | None = None, coefficients: Sequence[float] = COEFFICIENTS) -> CausalModel:
+    """The causal model as a function from labels (..., v) to float32 answers (...), checked at each call.
 
     Args:
-        base: labels (n, 3).
-        sources: labels (k, n, 3).
+        own: a function from labels (n, v), one column a variable, to answers (n,): truth values, or whole numbers
+            from 0 where there are more than two answers. None: that of the ellipses, with ``coefficients``.
+
+    Raises:
+        TypeError: ``own`` is no function.
+    """
+    if own is None:
+        return lambda labels: causal_model(labels, coefficients)
+    if not callable(own):
+        raise TypeError(f"causal_model must be a function of labels (n, v), got {type(own).__name__}")
+
+    def answer(labels: np.ndarray) -> np.ndarray:
+        labels = validate_values(labels)
+        rows = labels.reshape(-1, labels.shape[-1])
+        return validate_answers(own(rows), (len(rows),)).reshape(labels.shape[:-1])
+
+    return answer
+
+
+def intervene_on_labels(base: np.ndarray, sources: np.ndarray, variables: Sequence[Sequence[int]]) -> np.ndarray:
+    """Interchange intervention on the causal model's variables.
+
+    Args:
+        base: values (n, v), one column a variable.
+        sources: values (k, n, v).
         variables: k lists; the variables that each source sets, later sources last.
 
     Returns:
-        labels (n, 3) of the counterfactual.
+        values (n, v) of the counterfactual.
     """
-    base, sources = validate_labels(base, "base"), validate_labels(sources, "sources")
+    base, sources = validate_values(base, "base"), validate_values(sources, "sources")
     if sources.ndim != 3 or base.ndim != 2 or sources.shape[1:] != base.shape or len(sources) != len(variables):
-        raise ValueError(
-            f"sources must have shape ({len(variables)}, n, 3) for base (n, 3), got {sources.shape} and {base.shape}"
-        )
+        raise ValueError(f"sources must have shape ({len(variables)}, n, v) for base (n, v), "
+                         f"got {sources.shape} and {base.shape}")
     counterfactual = base.copy()
     for source, chosen in zip(sources, variables):
         counterfactual[:, list(chosen)] = source[:, list(chosen)]

@@ -6,10 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
-from utils.counterfactual_data_utils import validate_groups
 from utils.data_utils import VARIABLE_NAMES
 from utils.model_utils import LAYER_SIZES, validate_layer
 from utils.plot_utils import BLACK, RED, VARIABLE_COLORS
+from utils.validation import validate_groups
 
 BOXES = ("image", *LAYER_SIZES, "answer")
 WIDTH, HEIGHT, GAP = 0.9, 1.5, 0.55

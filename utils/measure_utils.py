@@ -1,4 +1,5 @@
 """Interchange intervention accuracy beside its baselines and its ceiling."""
+import contextlib
 import math
 from dataclasses import asdict, dataclass
 from collections.abc import Sequence
@@ -8,12 +9,14 @@ import numpy as np
 import torch
 
 from utils.ceiling_utils import bayes_ceiling
-from utils.counterfactual_data_utils import validate_groups
-from utils.data_utils import COEFFICIENTS, VARIABLE_NAMES, causal_model, intervene_on_labels, random_state
-from utils.validation import validate_count, validate_images, validate_labels
+from utils.counterfactual_data_utils import validate_dataset
+from utils.data_utils import (COEFFICIENTS, VARIABLE_NAMES, CausalModel, as_causal_model, intervene_on_labels,
+                              random_state)
+from utils.model_utils import to_answers
+from utils.validation import validate_count, validate_groups, validate_labels, validate_values
 
 if TYPE_CHECKING:
-    from utils.interventions.build import pv
+    from utils.interventions.rotated_space import pv
 
 
 def wilson_interval(share: float, n: int) -> tuple[float, float]:
@@ -26,9 +29,10 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
     return max(center - half, 0.0), min(center + half, 1.0)
 
 
-def name_groups(variables: Sequence[Sequence[int]]) -> str:
+def name_groups(variables: Sequence[Sequence[int]], names: Sequence[str] = VARIABLE_NAMES) -> str:
     """Readable name of the variables of each source: ``{circularity, color} | {area}``."""
-    return " | ".join("{" + ", ".join(VARIABLE_NAMES[v] for v in group) + "}" for group in validate_groups(variables))
+    groups = validate_groups(variables, len(names))
+    return " | ".join("{" + ", ".join(names[v] for v in group) + "}" for group in groups)
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,9 @@ class Pairs:
     y_counterfactual: np.ndarray
 
     def images(self, images: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """The images of bases (n, 1, 28, 28) and sources (k, n, 1, 28, 28) out of (m, 28, 28)."""
-        images = torch.from_numpy(validate_images(images))
-        return images[self.base], images[self.sources]
+        """The inputs of bases (n, ...) and sources (k, n, ...) out of (m, ...), checked by ``validate_dataset``."""
+        inputs = torch.from_numpy(images)
+        return inputs[self.base], inputs[self.sources]
 
 
 def draw_pairs(
@@ -59,29 +63,32 @@ def draw_pairs(
     coefficients: Sequence[float] = COEFFICIENTS,
     discriminating: bool = False,
     seed: int | np.random.Generator | None = 0,
+    causal_model: CausalModel | None = None,
 ) -> Pairs:
     """Draw n bases with their sources, uniformly and independently.
 
     Args:
-        labels: (m, 3) of the images to draw from.
+        labels: (m, 3) of the images to draw from; with a ``causal_model`` any values (m, v).
         variables: for each source the variables that it sets.
         n: number of pairs.
-        coefficients: weights of the causal model that gives the answers.
+        coefficients: weights of the ellipses' causal model.
         discriminating: keep only pairs whose counterfactual answer differs from the base's and from every
             source's, so that copying any of them scores 0; draws until there are n.
         seed: an int, a Generator, or None for numpy's global state.
+        causal_model: one of your own in place of ``coefficients``.
 
     Raises:
         ValueError: there are (almost) no discriminating pairs to be found.
     """
-    labels, groups, n, rng = validate_labels(labels), validate_groups(variables), validate_count(n, "n"), random_state(seed)
+    labels = validate_labels(labels) if causal_model is None else validate_values(labels)
+    groups, n, rng = validate_groups(variables, labels.shape[-1]), validate_count(n, "n"), random_state(seed)
+    answer = as_causal_model(causal_model, coefficients)
     found: list[tuple[np.ndarray, ...]] = []
     count, draws = 0, max(n, 20_000) if discriminating else n
     for _ in range(200):
         index = rng.choice(len(labels), size=(1 + len(groups), draws))
         z = labels[index]
-        y_base, y_sources = causal_model(z[0], coefficients), causal_model(z[1:], coefficients)
-        y = causal_model(intervene_on_labels(z[0], z[1:], groups), coefficients)
+        y_base, y_sources, y = answer(z[0]), answer(z[1:]), answer(intervene_on_labels(z[0], z[1:], groups))
         keep = (y != y_base) & (y != y_sources).all(axis=0) if discriminating else np.ones(draws, dtype=bool)
         found.append((index[0][keep], index[1:][:, keep], y_base[keep], y_sources[:, keep], y[keep]))
         count += int(keep.sum())
@@ -103,7 +110,7 @@ class Score:
         discriminating_iia: over pairs whose answer differs from that of the base and of every source; nan if not asked.
         normalized_iia: (iia - best baseline) / (ceiling - best baseline).
         keep, copy, majority: baselines: the base's answer, the best single source's, the more common one.
-        ceiling: the best that any observer of the images could do, exact.
+        ceiling: the best that any observer of the images could do, exact; nan where it is not known.
         n, n_flip, n_discriminating: numbers of pairs.
     """
 
@@ -130,10 +137,11 @@ class Score:
 
     def __str__(self) -> str:
         return (
-            f"{self.variables}: IIA {self.iia:.3f} [{self.low:.3f}, {self.high:.3f}], flip {self.flip_iia:.3f}, "
-            f"stay {self.stay_iia:.3f}, discriminating {self.discriminating_iia:.3f}, normalized "
-            f"{self.normalized_iia:.2f} | keep {self.keep:.3f}, copy {self.copy:.3f}, majority {self.majority:.3f}, "
-            f"ceiling {self.ceiling:.3f}, n = {self.n:,}"
+            f"{self.variables}, n = {self.n:,}\n"
+            f"  IIA {self.iia:.3f} [{self.low:.3f}, {self.high:.3f}], flip {self.flip_iia:.3f}, "
+            f"stay {self.stay_iia:.3f}, discriminating {self.discriminating_iia:.3f}\n"
+            f"  keep {self.keep:.3f}, copy {self.copy:.3f}, majority {self.majority:.3f}, ceiling {self.ceiling:.3f}, "
+            f"normalized {self.normalized_iia:.2f}"
         )
 
 
@@ -143,15 +151,19 @@ def score_answers(
     variables: Sequence[Sequence[int]],
     coefficients: Sequence[float] = COEFFICIENTS,
     discriminating: tuple[np.ndarray, Pairs] | None = None,
+    ceiling: float | None = None,
+    names: Sequence[str] = VARIABLE_NAMES,
 ) -> Score:
-    """Score a network's intervened answers (n,), each 0 or 1, to ``pairs``.
+    """Score a network's intervened answers (n,) to ``pairs``.
 
     Args:
         answers: (n,).
         pairs: what was asked.
         variables: for each source the variables that it sets.
-        coefficients: of the causal model that gave the right answers.
+        coefficients: of the ellipses' causal model, if that gave the right answers.
         discriminating: answers to, and, discriminating pairs.
+        ceiling: the best possible IIA; None for that of the ellipses.
+        names: of the variables.
     """
     answers = np.asarray(answers, dtype=float).reshape(-1)
     if answers.shape != pairs.y_counterfactual.shape:
@@ -162,14 +174,15 @@ def score_answers(
     stay_iia = float(right[~flip].mean()) if not flip.all() else math.nan
     keep = 1 - float(flip.mean())
     copy = float((pairs.y_sources == pairs.y_counterfactual).mean(axis=1).max())
-    majority = max(float(pairs.y_counterfactual.mean()), 1 - float(pairs.y_counterfactual.mean()))
-    best, ceiling = max(keep, copy, majority), bayes_ceiling(variables, coefficients)
+    majority = float(np.unique(pairs.y_counterfactual, return_counts=True)[1].max() / n)
+    best = max(keep, copy, majority)
+    ceiling = bayes_ceiling(variables, coefficients) if ceiling is None else ceiling
     discriminating_iia, n_discriminating = math.nan, 0
     if discriminating is not None:
         discriminating_iia = float((np.asarray(discriminating[0]) == discriminating[1].y_counterfactual).mean())
         n_discriminating = len(discriminating[1].base)
     return Score(
-        name_groups(variables), iia, *wilson_interval(iia, n), flip_iia, stay_iia, (flip_iia + stay_iia) / 2,
+        name_groups(variables, names), iia, *wilson_interval(iia, n), flip_iia, stay_iia, (flip_iia + stay_iia) / 2,
         discriminating_iia, (iia - best) / (ceiling - best) if ceiling > best else math.nan, keep, copy, majority,
         ceiling, n, int(flip.sum()), n_discriminating,
     )
@@ -185,33 +198,43 @@ def score_alignment(
     coefficients: Sequence[float] = COEFFICIENTS,
     seed: int = 0,
     subspaces: list | None = None,
+    *,
+    causal_model: CausalModel | None = None,
+    ceiling: float | None = None,
+    names: Sequence[str] | None = None,
 ) -> Score:
     """Measure an intervened model on pairs drawn from held-out images.
 
     Args:
         intervenable: with one intervention for each source.
-        images: (m, 28, 28) or (m, 1, 28, 28), not used in training.
-        labels: (m, 3).
+        images: (m, 28, 28) or (m, 1, 28, 28), not used in training; with a ``causal_model`` any inputs (m, ...).
+        labels: (m, 3); with a ``causal_model`` any values (m, v).
         variables: for each source the variables that it sets.
         n: pairs for everything but ``discriminating_iia``.
-        n_discriminating: pairs for that; 0 leaves it out.
-        coefficients: weights of the causal model.
+        n_discriminating: pairs for that; 0 leaves it out, as does a causal model for which there are none.
+        coefficients: weights of the ellipses' causal model.
         seed: of the pairs.
         subspaces: block that each intervention swaps, one list for each intervention; None swaps its own.
+        causal_model: one of your own in place of ``coefficients``.
+        ceiling: the best possible IIA; None for that of the ellipses, and with a ``causal_model`` for not known.
+        names: of the variables; None for those of the ellipses, and with a ``causal_model`` for their numbers.
     """
     from utils.das_utils import iit_predict  # here: pyvene takes seconds to import, and all else does without it
 
-    if len(images) != len(labels):
-        raise ValueError(f"images and labels must have the same length, got {len(images)} and {len(labels)}")
+    images, labels = validate_dataset(images, labels, causal_model)
     rng = random_state(seed)
+    if causal_model is not None:
+        names = names or [f"variable {v}" for v in range(labels.shape[1])]
+        ceiling = math.nan if ceiling is None else ceiling
 
     def ask(pairs: Pairs) -> np.ndarray:
         chosen = subspaces and [[blocks] * len(pairs.base) for blocks in subspaces]
-        return (iit_predict(intervenable, *pairs.images(images), subspaces=chosen) > 0.5).float().numpy()
+        return to_answers(iit_predict(intervenable, *pairs.images(images), subspaces=chosen)).numpy()
 
-    pairs = draw_pairs(labels, variables, n, coefficients, seed=rng)
+    pairs = draw_pairs(labels, variables, n, coefficients, seed=rng, causal_model=causal_model)
     rare = None
     if n_discriminating:
-        chosen = draw_pairs(labels, variables, n_discriminating, coefficients, discriminating=True, seed=rng)
-        rare = ask(chosen), chosen
-    return score_answers(ask(pairs), pairs, variables, coefficients, rare)
+        with contextlib.suppress(ValueError):  # there may be none
+            chosen = draw_pairs(labels, variables, n_discriminating, coefficients, True, rng, causal_model)
+            rare = ask(chosen), chosen
+    return score_answers(ask(pairs), pairs, variables, coefficients, rare, ceiling, names or VARIABLE_NAMES)

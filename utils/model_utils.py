@@ -1,5 +1,11 @@
-"""The small CNN, its training on the task itself, and its evaluation."""
+"""The small CNN, and how any network that answers with logits is trained, asked and evaluated.
+
+A network with one logit, (b,) or (b, 1), says yes or no: answer 1 where the logit is above 0. A network with one
+column a class, (b, c), chooses among c answers: the column with the greatest logit.
+"""
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -8,70 +14,31 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm, trange
 
-from utils.validation import validate_count, validate_number
+from utils.validation import validate_count, validate_inputs, validate_number
 
 # Neurons of each layer's output, before the ReLU.
 LAYER_SIZES = {"conv1": 28 * 28 * 16, "conv2": 14 * 14 * 32, "conv3": 7 * 7 * 64, "fc1": 3}
 
 
-class _Slot:
-    """Stands for a layer's output while pyvene's hooks work on it: ``output[:] = ...`` replaces it, and copies nothing.
-
-    Written into a tensor, each swap would copy the whole layer twice, there and on the way back of the gradient.
-    """
-
-    def __init__(self, value: torch.Tensor) -> None:
-        self.value = value
-
-    def clone(self) -> torch.Tensor:
-        return self.value.clone()
-
-    def __setitem__(self, where: slice, value: torch.Tensor) -> None:
-        self.value = value
-
-
-class _Resumable:
-    def forward(self, x: torch.Tensor, ready: bool = False) -> torch.Tensor | _Slot:
-        """The layer's output; with ``ready``, x is that output, from an earlier pass, and only hooks are to see it."""
-        return _Slot(x) if ready else super().forward(x)
-
-
-class Conv2d(_Resumable, nn.Conv2d):
-    """A convolution at which a pass may resume."""
-
-
-class Linear(_Resumable, nn.Linear):
-    """A linear layer at which a pass may resume."""
-
-
 class PyTorchCNN(nn.Module):
-    """Three convolutions and two linear layers: images (b, 1, 28, 28) to the probability (b, 1) of answer 1."""
+    """Three convolutions and two linear layers: images (b, 1, 28, 28) to the logit (b, 1) of answer 1."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv1 = Conv2d(1, 16, kernel_size=3, padding=1)
-        self.conv2 = Conv2d(16, 32, kernel_size=3, padding=1)
-        self.conv3 = Conv2d(32, 64, kernel_size=3, padding=1)
-        self.fc1 = Linear(64 * 7 * 7, 3)
+        self.conv1 = nn.Conv2d(1, 16, kernel_size=3, padding=1)
+        self.conv2 = nn.Conv2d(16, 32, kernel_size=3, padding=1)
+        self.conv3 = nn.Conv2d(32, 64, kernel_size=3, padding=1)
+        self.fc1 = nn.Linear(64 * 7 * 7, 3)
         self.fc2 = nn.Linear(3, 1)
         self.to(memory_format=torch.channels_last)  # halves the time of a step on a CPU
 
-    def forward(self, x: torch.Tensor, logits: bool = False, resume_at: str | None = None) -> torch.Tensor:
-        """Return probabilities (b, 1), or with ``logits`` what goes into the sigmoid.
-
-        With ``resume_at``, x is not an image but that layer's output in an earlier pass.
-        """
-        layers = list(LAYER_SIZES)
-        for layer in layers[layers.index(resume_at or "conv1"):]:
-            module = getattr(self, layer)
-            x = module(x, ready=True).value if layer == resume_at else module(x)
-            if layer in ("conv1", "conv2"):
-                x = F.max_pool2d(x, 2)  # before the ReLU: the same as after it, and cheaper
-            x = F.relu(x)
-            if layer == "conv3":
-                x = x.flatten(1)
-        x = self.fc2(x)
-        return x if logits else torch.sigmoid(x)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Images (b, 1, 28, 28) to logits (b, 1)."""
+        x = F.relu(F.max_pool2d(self.conv1(x), 2))  # pooled before the ReLU: the same as after it, and cheaper
+        x = F.relu(F.max_pool2d(self.conv2(x), 2))
+        x = F.relu(self.conv3(x))
+        x = F.relu(self.fc1(x.flatten(1)))
+        return self.fc2(x)
 
 
 def validate_layer(layer: str) -> None:
@@ -101,32 +68,81 @@ def model_device(model: nn.Module) -> torch.device:
     """The device that the parameters of ``model`` are on; TypeError if it is no module."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch module, got {type(model).__name__}")
-    return next(model.parameters()).device
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
-def validate_batch(images: torch.Tensor, name: str = "X") -> torch.Tensor:
-    """Return a float tensor (n, 1, 28, 28) with n >= 1, or raise TypeError or ValueError."""
-    if isinstance(images, np.ndarray):
-        images = torch.from_numpy(images)
-    if not isinstance(images, torch.Tensor):
-        raise TypeError(f"{name} must be a tensor, got {type(images).__name__}")
-    if images.ndim != 4 or tuple(images.shape[1:]) != (1, 28, 28) or len(images) == 0:
-        raise ValueError(f"{name} must have shape (n, 1, 28, 28) with n >= 1, got {tuple(images.shape)}")
-    return images.float()
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Every module in eval mode, and afterwards each in the mode that it was in."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
-def validate_targets(targets: torch.Tensor, n: int, name: str = "y") -> torch.Tensor:
-    """Return n labels, each 0 or 1, as a float tensor (n,), or raise TypeError or ValueError."""
+def validate_batch(X: torch.Tensor, model: nn.Module, name: str = "X") -> torch.Tensor:
+    """Return inputs (n, ...) with n >= 1 as a tensor of the network's own number type, whole numbers (token ids) as
+    they are, or raise TypeError or ValueError. A ``PyTorchCNN`` takes images (n, 1, 28, 28)."""
+    if not isinstance(X, (np.ndarray, torch.Tensor)):
+        raise TypeError(f"{name} must be a tensor, got {type(X).__name__}")
+    if isinstance(model, PyTorchCNN):
+        if tuple(X.shape[1:]) != (1, 28, 28) or len(X) == 0:
+            raise ValueError(f"{name} must have shape (n, 1, 28, 28) with n >= 1, got {tuple(X.shape)}")
+    elif X.ndim == 0 or len(X) == 0:
+        raise ValueError(f"{name} must have shape (n, ...) with n >= 1, got {tuple(X.shape)}")
+    if isinstance(X, np.ndarray):
+        X = torch.from_numpy(validate_inputs(X, name))
+    if X.is_complex():
+        raise TypeError(f"{name} must be real, got {X.dtype}")
+    if X.is_floating_point() or X.dtype == torch.bool or isinstance(model, PyTorchCNN):
+        X = X.to(next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32))
+    return X
+
+
+def read_logits(output: torch.Tensor) -> torch.Tensor:
+    """What a network returns, as logits (b,) of a yes-or-no answer or (b, c) of c answers, c at least 2.
+
+    Raises:
+        TypeError, ValueError: the output is no tensor, or has another shape.
+    """
+    if not isinstance(output, torch.Tensor):
+        raise TypeError(f"model must return a tensor of logits, got {type(output).__name__}: wrap it in a module whose "
+                        "forward picks the logits out")
+    if output.ndim not in (1, 2) or 0 in output.shape:
+        raise ValueError(f"model must return logits (b,), (b, 1) or (b, classes), got shape {tuple(output.shape)}")
+    return output.squeeze(1) if output.ndim == 2 and output.shape[1] == 1 else output
+
+
+def count_answers(model: nn.Module, X: torch.Tensor) -> int:
+    """How many answers a network chooses from, found by asking it about the first of the inputs (n, ...)."""
+    with torch.no_grad(), evaluating(model):
+        logits = read_logits(model(X[:1].to(model_device(model))))
+    return 2 if logits.ndim == 1 else logits.shape[1]
+
+
+def validate_targets(targets: torch.Tensor, n: int, name: str = "y", num_answers: int = 2) -> torch.Tensor:
+    """Return n labels, each a whole number below ``num_answers``, as a float tensor (n,), or raise."""
     if isinstance(targets, np.ndarray):
         targets = torch.from_numpy(targets)
     if not isinstance(targets, torch.Tensor):
         raise TypeError(f"{name} must be a tensor, got {type(targets).__name__}")
     if targets.numel() != n or targets.ndim > 2:
-        raise ValueError(f"{name} must hold one label for each of {n} images, got shape {tuple(targets.shape)}")
+        raise ValueError(f"{name} must hold one label for each of {n} inputs, got shape {tuple(targets.shape)}")
     targets = targets.float().reshape(-1)
-    if not ((targets == 0) | (targets == 1)).all():
-        raise ValueError(f"{name} must hold only 0 and 1")
+    if not ((targets >= 0) & (targets < num_answers) & (targets == targets.floor())).all():
+        choices = "0 and 1" if num_answers == 2 else f"whole numbers from 0 to {num_answers - 1}"
+        raise ValueError(f"{name} must hold only {choices}")
     return targets
+
+
+def answer_loss(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Mean cross-entropy (nats) of logits (b,) or (b, c) against answers (b,)."""
+    if logits.ndim == 1:
+        return F.binary_cross_entropy_with_logits(logits, y.to(logits))
+    return F.cross_entropy(logits, y.to(logits.device, torch.long))
 
 
 def one_cycle(optimizer: torch.optim.Optimizer, num_steps: int, warmup: float = 0.2) -> LambdaLR:
@@ -151,26 +167,26 @@ def train(
     batch_size: int = 256,
     seed: int = 0,
 ) -> dict[str, list[float]]:
-    """Train the network on the task itself: Adam, binary cross-entropy, one-cycle learning rate.
+    """Train a network on the task itself: Adam, cross-entropy, one-cycle learning rate.
 
     Args:
-        model: a ``PyTorchCNN``; trained in place, on the device it is on.
-        X: images (n, 1, 28, 28).
-        y: labels (n,), each 0 or 1.
+        model: answers with logits; trained in place, on the device it is on.
+        X: inputs (n, ...), for a ``PyTorchCNN`` images (n, 1, 28, 28).
+        y: labels (n,), each 0 or 1, or a class from 0.
         lr: peak learning rate.
-        num_epochs: passes over the images.
-        batch_size: images a step.
-        seed: of the order of the images.
+        num_epochs: passes over the inputs.
+        batch_size: inputs a step.
+        seed: of the order of the inputs.
 
     Returns:
         history with ``loss`` and ``lr`` of every step.
     """
-    X = validate_batch(X)
-    y = validate_targets(y, len(X))
+    device = model_device(model)
+    X = validate_batch(X, model)
     lr = validate_number(lr, "lr", strict=True)
     num_epochs, batch_size = validate_count(num_epochs, "num_epochs"), validate_count(batch_size, "batch_size")
-    device = model_device(model)
     generator = torch.Generator().manual_seed(validate_count(seed, "seed", minimum=0))
+    y = validate_targets(y, len(X), num_answers=count_answers(model, X))
     steps = -(-len(X) // batch_size)
     model.requires_grad_(True).train()  # pyvene may have frozen it
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
@@ -181,8 +197,7 @@ def train(
             if step % steps == 0:
                 order = torch.randperm(len(X), generator=generator)
             batch = order[(step % steps) * batch_size :][:batch_size]
-            output = model(X[batch].to(device), logits=True).squeeze(1)
-            loss = F.binary_cross_entropy_with_logits(output, y[batch].to(device))
+            loss = answer_loss(read_logits(model(X[batch].to(device))), y[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -195,29 +210,37 @@ def train(
     return history
 
 
+def to_probabilities(logits: torch.Tensor) -> torch.Tensor:
+    """Logits to probabilities, on the CPU: of answer 1 from (b,), of each of c answers from (b, c)."""
+    return (torch.sigmoid(logits) if logits.ndim == 1 else torch.softmax(logits, dim=1)).cpu()
+
+
+def to_answers(probabilities: torch.Tensor) -> torch.Tensor:
+    """The answers (n,) that a network gives, as floats, from its probabilities (n,) or (n, c)."""
+    return (probabilities > 0.5).float() if probabilities.ndim == 1 else probabilities.argmax(dim=1).float()
+
+
 @torch.no_grad()
 def predict(model: nn.Module, X: torch.Tensor, batch_size: int = 1024) -> torch.Tensor:
-    """Probabilities of answer 1 for images (n, 1, 28, 28): a CPU tensor (n,)."""
-    X = validate_batch(X)
-    batch_size = validate_count(batch_size, "batch_size")
+    """Probabilities for inputs (n, ...): a CPU tensor (n,) of those of answer 1, or (n, c) of c answers."""
     device = model_device(model)
-    was_training = model.training
-    model.eval()
+    X, batch_size = validate_batch(X, model), validate_count(batch_size, "batch_size")
     starts = range(0, len(X), batch_size)
-    starts = tqdm(starts, desc="Evaluating", leave=False) if len(starts) > 1 else starts
-    output = torch.cat([model(X[i : i + batch_size].to(device)).squeeze(1).cpu() for i in starts])
-    model.train(was_training)
-    return output
+    bar = tqdm(starts, desc="Evaluating", leave=False) if len(starts) > 1 else starts
+    with evaluating(model):
+        return torch.cat([to_probabilities(read_logits(model(X[i : i + batch_size].to(device)))) for i in bar])
 
 
 def accuracy(probabilities: torch.Tensor, targets: torch.Tensor) -> float:
-    """Share of n probabilities that fall on the side of 0.5 where their target is."""
-    targets = validate_targets(targets, len(probabilities)).to(probabilities.device)
-    return ((probabilities > 0.5).float() == targets).float().mean().item()
+    """Share of n answers that are right, from probabilities (n,) of answer 1 or (n, c) of c answers."""
+    num_answers = 2 if probabilities.ndim == 1 else probabilities.shape[1]
+    targets = validate_targets(targets, len(probabilities), num_answers=num_answers)
+    return (to_answers(probabilities) == targets.to(probabilities.device)).float().mean().item()
 
 
 def evaluate(model: nn.Module, X: torch.Tensor, y: torch.Tensor, batch_size: int = 1024) -> float:
-    """Accuracy of the network on images (n, 1, 28, 28) with labels (n,)."""
-    X = validate_batch(X)
-    y = validate_targets(y, len(X))
+    """Accuracy of the network on inputs (n, ...) with labels (n,)."""
+    model_device(model)
+    X = validate_batch(X, model)
+    y = validate_targets(y, len(X), num_answers=count_answers(model, X))
     return accuracy(predict(model, X, batch_size), y)

@@ -27,18 +27,34 @@ def validate_number(value: Any, name: str, low: float = 0.0, high: float = np.in
     return float(value)
 
 
-def validate_variables(variables: Sequence[int]) -> list[int]:
-    """Return a list of distinct variable indices, each 0 (circularity), 1 (color) or 2 (area)."""
+def validate_variables(variables: Sequence[int], num_variables: int = NUM_VARIABLES) -> list[int]:
+    """Return a list of distinct variable indices below ``num_variables``."""
     if isinstance(variables, (str, bytes)) or not hasattr(variables, "__len__"):
         raise TypeError(f"variables must be a list of integers, got {type(variables).__name__} {variables!r}")
     if len(variables) == 0:
-        raise ValueError("variables must name at least one of 0, 1, 2, got an empty list")
+        raise ValueError(f"variables must name at least one of {_choices(num_variables)}, got an empty list")
     checked = [validate_count(v, "each of variables", minimum=-(2**31)) for v in variables]
-    if any(v < 0 or v >= NUM_VARIABLES for v in checked):
-        raise ValueError(f"variables must be among 0, 1, 2, got {checked}")
+    if any(v < 0 or v >= num_variables for v in checked):
+        raise ValueError(f"variables must be among {_choices(num_variables)}, got {checked}")
     if len(set(checked)) != len(checked):
         raise ValueError(f"variables must not repeat, got {checked}")
     return checked
+
+
+def _choices(num_variables: int) -> str:
+    names = [str(v) for v in range(num_variables)]
+    return ", ".join(names if num_variables <= 6 else [*names[:2], "...", names[-1]])
+
+
+def validate_groups(variables: Sequence[Sequence[int]], num_variables: int = NUM_VARIABLES) -> list[list[int]]:
+    """Return the variables of each source as lists; no variable may belong to two sources."""
+    if isinstance(variables, (str, bytes)) or not hasattr(variables, "__len__"):
+        raise TypeError(f"variables must be a list of lists, one for each source, got {variables!r}")
+    if any(isinstance(group, Integral) for group in variables):
+        raise TypeError(f"variables must hold a list for each source, such as [[0], [1]], got {variables!r}")
+    groups = [validate_variables(group, num_variables) for group in variables]
+    validate_variables([v for group in groups for v in group], num_variables)
+    return groups
 
 
 def validate_coefficients(coefficients: Sequence[float]) -> np.ndarray:
@@ -77,3 +93,50 @@ def validate_images(images: Any, name: str = "images") -> np.ndarray:
     if hasattr(images, "detach"):
         images = images.detach().cpu().numpy()
     return np.asarray(images, dtype=np.float32).reshape(-1, 1, 28, 28)
+
+
+def _to_numpy(values: Any, name: str) -> np.ndarray:
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be an array, got {type(values).__name__}") from error
+    if array.dtype.kind == "c":
+        raise TypeError(f"{name} must be real, got {array.dtype}")
+    if array.ndim == 0:
+        raise TypeError(f"{name} must be an array or tensor, got {type(values).__name__}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, got nan or infinity")
+    return array
+
+
+def validate_inputs(X: Any, name: str = "X") -> np.ndarray:
+    """Return a network's inputs (n, ...), n at least 1: whole numbers (token ids) as they are, all else as float32."""
+    array = _to_numpy(X, name)
+    if len(array) == 0:
+        raise ValueError(f"{name} must hold at least one input, got 0")
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold numbers, got {array.dtype}")
+    return array if array.dtype.kind in "iu" else array.astype(np.float32, copy=False)
+
+
+def validate_values(z: Any, name: str = "labels") -> np.ndarray:
+    """Return the values of a causal model's variables (..., v) of any type, one column a variable."""
+    array = _to_numpy(z, name)
+    if array.ndim < 2 or 0 in array.shape:
+        raise ValueError(f"{name} must have shape (n, variables) with at least one of each, got {array.shape}")
+    return array
+
+
+def validate_answers(answers: Any, shape: tuple[int, ...], name: str = "the causal model's answers") -> np.ndarray:
+    """Return answers of the wanted shape, truth values or whole numbers from 0, as a float32 array."""
+    array = _to_numpy(answers, name)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be truth values or whole numbers, got {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, one for each row, got {array.shape}")
+    if (array < 0).any() or (array != np.floor(array)).any():
+        odd = array[(array < 0) | (array != np.floor(array))].flat[0]
+        raise ValueError(f"{name} must be truth values or whole numbers from 0, got {odd}")
+    return array.astype(np.float32)

@@ -14,7 +14,7 @@ from utils.checkpoint_utils import load_or_train_base_cnn
 from utils.counterfactual_data_utils import PairBatch, PairPool
 from utils.das_utils import iit_train
 from utils.data_utils import causal_model, intervene_on_labels
-from utils.interventions.build import pv
+from utils.interventions.rotated_space import pv
 from studies.recipes import RECIPES
 from utils.training_utils import Batch
 

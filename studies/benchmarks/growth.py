@@ -12,7 +12,7 @@ import torch
 from studies.benchmarks.steps import make_ours, make_pool, time_fit
 from studies.benchmarks.timing import save, take_turns
 from utils.data_utils import create_dataset
-from utils.interventions.build import RotateLayer
+from utils.interventions.rotation import RotateLayer
 
 ROUNDS, PASSES = 4, 2
 

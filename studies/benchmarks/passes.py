@@ -6,7 +6,8 @@ from studies.benchmarks.steps import BATCH, make_ours, make_pool, time_fit
 from studies.benchmarks.timing import save, take_turns
 from studies.benchmarks.ways import by_hand, by_stock
 from utils.das_utils import iit_predict
-from utils.interventions.build import own_subspaces, pv
+from utils.interventions.build import own_subspaces
+from utils.interventions.rotated_space import pv
 
 DIRECTIONS, SOURCES = 16, 3
 ROUNDS = 15

@@ -15,7 +15,7 @@ from utils.checkpoint_utils import load_or_train_base_cnn
 from utils.counterfactual_data_utils import create_single_source_counterfactual_dataset
 from utils.das_utils import build_intervenable, iit_train
 from utils.data_utils import COEFFICIENTS, causal_model, create_dataset
-from utils.interventions.build import pv
+from utils.interventions.rotated_space import pv
 from utils.measure_utils import score_alignment
 from utils.model_utils import evaluate
 from studies.recipes import TRAIN_IMAGES, TRAIN_SEED

@@ -10,7 +10,8 @@ from studies.benchmarks.timing import median_ratio, save
 from studies.benchmarks.ways import GROUPS, LR, build_stock, by_hand, by_stock
 from utils.counterfactual_data_utils import PairPool
 from utils.data_utils import create_dataset
-from utils.interventions.build import build_intervenable, pv
+from utils.interventions.build import build_intervenable
+from utils.interventions.rotated_space import pv
 from utils.model_utils import PyTorchCNN
 from utils.training_utils import Batch, fit, fresh_batches
 

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from utils.counterfactual_data_utils import PairPool
-from utils.interventions.build import CNNConfig, flatten_neurons, pv
+from utils.interventions.layers import flatten_neurons
+from utils.interventions.rotated_space import CNNConfig, pv
 from utils.model_utils import PyTorchCNN
 
 GROUPS = {1: [[0, 1]], 2: [[0], [1]], 3: [[0], [1], [2]]}  # number of sources -> the variables that each sets

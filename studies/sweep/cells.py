@@ -12,13 +12,13 @@ import torch
 from filelock import FileLock
 
 from utils.checkpoint_utils import BASE_CNN, load_checkpoint, save_checkpoint
-from utils.counterfactual_data_utils import PairPool, validate_groups
+from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import SCHEDULES, build_intervenable, das_train, iit_train
 from utils.data_utils import COEFFICIENTS, causal_model, create_dataset
 from utils.measure_utils import score_alignment
 from utils.model_utils import LAYER_SIZES, PyTorchCNN, validate_layer, evaluate, train
 from studies.recipes import TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED
-from utils.validation import validate_coefficients, validate_count, validate_number
+from utils.validation import validate_coefficients, validate_count, validate_groups, validate_number
 
 METHODS = ("DAS", "IIT")
 

@@ -1,6 +1,8 @@
 """Interventions, their training and their evaluation against arithmetic written out by hand."""
 import copy
 import math
+from collections import OrderedDict
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,13 +10,15 @@ import torch
 import torch.nn.functional as F
 
 from utils import das_utils
-from utils.interventions import passes as pass_utils
+from utils.interventions import passes
 from utils.counterfactual_data_utils import (PairPool, create_multi_source_counterfactual_dataset,
                                              create_single_source_counterfactual_dataset)
 from utils.das_utils import (CNNConfig, CustomLowRankRotatedSpaceIntervention, build_intervenable, das_evaluate,
-                             das_predict, das_train, get_basis, iit_evaluate, iit_predict, iit_train)
+                             das_predict, das_train, get_basis, get_coordinates, iit_evaluate, iit_predict, iit_train)
 from utils.data_utils import create_dataset
-from utils.interventions.build import pv, take_sources
+from utils.interventions.build import get_intervention, own_columns as columns_of
+from utils.interventions.rotated_space import pv
+from utils.interventions.rotation import orthonormalize
 from utils.model_utils import LAYER_SIZES, PyTorchCNN, evaluate, one_cycle, predict
 
 LAYERS = list(LAYER_SIZES)
@@ -84,6 +88,12 @@ def block_columns(subspaces, size):
     return [[[b * size + j for b in blocks for j in range(size)] for blocks in rows] for rows in subspaces]
 
 
+def one_pass(intervenable, X, S, keep_bases):
+    sources = torch.arange(len(X), len(X) * (1 + len(S))).view(len(S), len(X))
+    X = torch.cat([X, *S])
+    return passes.swap_in_one_pass(intervenable, X, sources, columns_of(intervenable), keep_bases)
+
+
 def raw_rotation(intervenable):
     return next(iter(intervenable.interventions.values())).rotate_layer.parametrizations.weight.original
 
@@ -145,12 +155,13 @@ def test_outputs_are_the_arithmetic(pairs, layer, size, num_sources):
     assert found.shape == (7,) and not found.requires_grad
     close(found, torch.sigmoid(expected))
     close(logits_of(found), expected, 2e-5)
-    activations = [pass_utils.run_plainly(intervenable, s).activations[i] for i, s in enumerate(S)]
-    close(pass_utils.intervene(intervenable, X, activations, None), expected)
-    kept, plain = pass_utils.run_plainly(intervenable, X, wants_logits=True)
-    close(plain, forward_by_hand(intervenable.model, X))
-    assert len(kept) == num_sources
-    close(flat(kept[-1]), activation_by_hand(intervenable.model, X, layer))
+    plain = forward_by_hand(intervenable.model, X)
+    close(passes.interchange(intervenable, X, list(S)), expected)
+    close(passes.interchange(intervenable, X, list(S), keep_bases=True), torch.cat([plain, expected]))
+    close(one_pass(intervenable, X, S, keep_bases=False), expected)
+    close(one_pass(intervenable, X, S, keep_bases=True), torch.cat([plain, expected]))
+    basis = get_basis(intervenable)
+    close(get_coordinates(intervenable, X), activation_by_hand(intervenable.model, X, layer) @ basis)
 
 
 @every_layer
@@ -170,15 +181,14 @@ def test_gradients_are_those_of_the_arithmetic(layer, num_sources):
     wanted = [*model.parameters(), raw, X, S]
     y = torch.tensor([0.0, 1.0, 1.0, 0.0], dtype=torch.float64)
 
-    activations = [pass_utils.run_plainly(intervenable, s).activations[i] for i, s in enumerate(S)]
-    found = pass_utils.intervene(intervenable, X, activations, None)
     expected = interchange_by_hand(model, layer, gram_schmidt(raw), X, S, own_columns(num_sources, size, 4))
-    close(found, expected, 1e-9)
-    found = torch.autograd.grad(F.binary_cross_entropy_with_logits(found, y), wanted)
-    expected = torch.autograd.grad(F.binary_cross_entropy_with_logits(expected, y), wanted)
-    for ours, by_hand in zip(found, expected):
-        assert by_hand.abs().max() > 0
-        close(ours, by_hand, 1e-9)
+    right = torch.autograd.grad(F.binary_cross_entropy_with_logits(expected, y), wanted)
+    for found in (one_pass(intervenable, X, S, keep_bases=False), passes.interchange(intervenable, X, list(S))):
+        close(found, expected, 1e-9)
+        found = torch.autograd.grad(F.binary_cross_entropy_with_logits(found, y), wanted)
+        for ours, by_hand in zip(found, right):
+            assert by_hand.abs().max() > 0
+            close(ours, by_hand, 1e-9)
 
 
 @every_layer
@@ -341,7 +351,7 @@ def test_pyvene_itself_run_with_sources_gives_the_same(pairs, layer):
         with torch.no_grad():
             _, output = intervenable({"x": X}, [{"x": S[0]}, {"x": S[1]}], subspaces=subspaces)
         assert output.shape == (8, 1)
-        close(iit_predict(intervenable, X, S, subspaces=subspaces), output[:, 0])
+        close(iit_predict(intervenable, X, S, subspaces=subspaces), torch.sigmoid(output[:, 0]))
 
 
 @every_layer
@@ -538,7 +548,7 @@ def test_history_has_an_entry_for_every_step(pairs, dataset, train):
     assert all(math.isnan(v) for v in fixed["behavior_loss"]) and np.isfinite(fixed["interchange_loss"]).all()
     pooled = train(fresh("fc1"), pool=PairPool(*dataset, GROUPS[1]), num_steps=4, batch_size=8)
     assert [len(values) for values in pooled.values()] == [4] * 3
-    assert np.isfinite(pooled["behavior_loss"]).all() == (train is iit_train)  # DAS leaves behavior as it is
+    assert all(math.isnan(v) for v in pooled["behavior_loss"])  # not asked for
     assert all(type(v) is float for values in (*fixed.values(), *pooled.values()) for v in values)
 
 
@@ -614,8 +624,7 @@ def test_given_pairs_with_a_behavior_weight_learn_both(pairs):
                   behavior_weight=weight)
         for weight in (3.0, 0.0)
     )
-    assert np.isfinite(weighed["behavior_loss"]).all() and np.isfinite(forgetful["behavior_loss"]).all()
-    assert weighed["behavior_loss"][0] == forgetful["behavior_loss"][0]
+    assert np.isfinite(weighed["behavior_loss"]).all() and np.isnan(forgetful["behavior_loss"]).all()
     assert np.mean(weighed["behavior_loss"][-3:]) < weighed["behavior_loss"][0]
     assert weighed["interchange_loss"] != forgetful["interchange_loss"]
 
@@ -832,71 +841,144 @@ def test_the_public_names_are_there():
     assert all(hasattr(das_utils, name) for name in das_utils.__all__)
 
 
-# what saves time in training
+# training in one pass, and by pyvene's own call
 
 
-@pytest.mark.parametrize("layer", ["conv1", "conv2", "conv3"])
-@pytest.mark.parametrize("num_sources", [2, 3])
-def test_one_hook_does_what_several_linked_ones_do(pairs, layer, num_sources):
-    X, S, _, _ = pairs(num_sources, 6)
-    intervenable = fresh(layer, 2, num_sources)
-    joined = pass_utils.join_linked(intervenable)
-    intervention = next(iter(intervenable.interventions.values()))
-    assert list(joined.interventions.values()) == [intervention] and joined.model is intervenable.model
-    seen = pass_utils.run_plainly(intervenable, torch.cat([X, *S]))
-    rows = torch.arange(6, 6 * (1 + num_sources)).view(num_sources, 6)
-    expected = pass_utils.intervene(intervenable, X, [seen.activations[0][chosen] for chosen in rows], None)
-    every = [[list(range(num_sources))] * 6]
-    for starts_with_bases in (False, True):
-        sources = take_sources(intervenable, seen.activations, rows, starts_with_bases)
-        close(pass_utils.intervene(intervenable, X, sources, None), expected)
-        taken = [torch.cat([source[..., block] for source, block in zip(sources, intervention.subspace_partition)], -1)]
-        close(pass_utils.intervene(joined, X, taken, every), expected)
-        close(pass_utils.intervene(joined, seen.activations[0][:6], taken, every, layer), expected)
+def passes_of(monkeypatch):
+    """Which of the two ways training takes, by name, in a list that fills as it goes on."""
+    taken = []
+    for name in ("swap_in_one_pass", "interchange"):
+        way = getattr(das_utils, name)
+        monkeypatch.setattr(das_utils, name, lambda *args, way=way, name=name: taken.append(name) or way(*args))
+    return taken
 
 
-def test_only_linked_blocks_that_share_out_a_convolution_are_joined():
-    assert pass_utils.join_linked(fresh("fc1", 1, 3)) is None
-    assert pass_utils.join_linked(fresh("conv3", 4, 1)) is None
-    intervenable = fresh("conv3", 2, 2)
-    assert pass_utils.join_linked(intervenable, [[[0]] * 3, [[1]] * 3]) is not None
-    own = [[1]] * 3
-    for subspaces in ([own, [[0]] * 3], [None, own], [[[0, 1]] * 3, own], [[[0], [], [0]], own]):
-        assert pass_utils.join_linked(intervenable, subspaces) is None
-    intervention = next(iter(intervenable.interventions.values()))
-    for partition in ([[0, 1], [1, 2]], [[0, 1], [2]], [[2, 3], [0, 1]], None):
-        intervention.subspace_partition = partition
-        assert pass_utils.join_linked(intervenable) is None
-    two = [{"component": "conv3.output", "low_rank_dimension": 2} for _ in range(2)]
-    assert pass_utils.join_linked(wrap(*two)) is None
-    assert pass_utils.join_linked(wrap(two[0], {**two[0], "component": "conv2.output"})) is None
+def train_both_ways(monkeypatch, build, **options):
+    """Losses, basis and weights after the same training in one pass and by pyvene's call."""
+    found = []
+    for single in (True, False):
+        with monkeypatch.context() as patch:
+            taken = passes_of(patch)
+            if not single:
+                patch.setattr(das_utils, "own_columns", lambda intervenable: None)
+            intervenable = build()
+            train = das_train if "behavior_weight" not in options else iit_train
+            history = train(intervenable, **options)
+        assert set(taken) == {"swap_in_one_pass" if single else "interchange"}
+        found.append([torch.tensor(history["interchange_loss"]), torch.tensor(history["behavior_loss"]).nan_to_num(),
+                      get_basis(intervenable), *(p.detach() for p in intervenable.model.parameters())])
+    return found
 
 
 @every_layer
-def test_a_resumed_pass_answers_as_a_whole_one_and_spares_what_it_resumed_from(pairs, layer):
-    X, S, _, _ = pairs(1, 5)
-    intervenable = fresh(layer, 1, 1)
-    here, there = (pass_utils.run_plainly(intervenable, images).activations[0] for images in (X, S[0]))
-    before = here.clone()
-    close(pass_utils.intervene(intervenable, here, [there], None, layer),
-          pass_utils.intervene(intervenable, X, [there], None))
-    assert torch.equal(here, before)
-    whole = wrap({"component": f"{layer}.output"}, kind=pv.VanillaIntervention)
-    whole.model.load_state_dict(intervenable.model.state_dict())
-    close(pass_utils.intervene(whole, here, [there], None, layer), forward_by_hand(intervenable.model, S[0]))
-    assert torch.equal(here, before)
+@pytest.mark.parametrize("num_sources", [1, 2, 3])
+@pytest.mark.parametrize("behavior_weight", [None, 0.0, 1.0], ids=["das", "interchange", "joint"])
+@pytest.mark.parametrize("given", ["pool", "pairs", "pairs, blocks named"])
+def test_one_pass_trains_as_pyvenes_own_call(
+    pairs, dataset, gradient_descent, monkeypatch, layer, num_sources, behavior_weight, given
+):
+    """One step of gradient descent, so what the weights have moved by is the gradient of every parameter."""
+    X, S, y, y_counterfactual = pairs(num_sources, 6)
+    if given == "pool":
+        options = {"pool": PairPool(*dataset, GROUPS[num_sources]), "num_steps": 1, "batch_size": 6}
+    else:
+        options = {"X_base": X, "X_sources": S, "y_counterfactual": y_counterfactual}
+        if given != "pairs":
+            options["subspaces"] = [[[i]] * 6 for i in range(num_sources)]
+        if behavior_weight is not None:
+            options["y_base"] = y
+    if behavior_weight is not None:
+        options["behavior_weight"] = behavior_weight
+    build = partial(fresh, layer, 1 if layer == "fc1" else 2, num_sources)
+    ours, theirs = train_both_ways(monkeypatch, build, lr=1.0, schedule="constant", **options)
+    for single, pyvenes in zip(ours, theirs):
+        close(single, pyvenes, 1e-5 * max(1.0, pyvenes.abs().max().item()))
 
 
-@every_layer
-def test_resumed_training_with_subspaces_is_that_with_each_ones_own_block(pairs, gradient_descent, layer):
-    X, S, y, y_counterfactual = pairs(2, 6)
-    trained = []
-    for subspaces in (None, [[[0, 0]] * 6, [[1]] * 6], [[[1]] * 6, [[0]] * 6]):  # named twice, so each by its own hook
-        intervenable = fresh(layer, 1, 2)
-        history = iit_train(intervenable, X, S, y_counterfactual, lr=1.0, num_epochs=2, y_base=y, behavior_weight=1.0,
-                            subspaces=subspaces)
-        trained.append((torch.tensor(history["interchange_loss"]), get_basis(intervenable),
-                        *(p.detach() for p in intervenable.model.parameters())))
-    for own, named in zip(*trained[:2]):
-        close(own, named, 1e-4)
-    assert (trained[0][0] - trained[2][0]).abs().max() > 1e-5
+@pytest.mark.parametrize("name", ["f", "fc1", "hidden.0", "fc_one"])
+def test_a_flat_layer_of_any_name_is_trained_alike(dataset, gradient_descent, monkeypatch, name):
+    """Two sources whose directions fill the layer."""
+    def build():
+        torch.manual_seed(1)
+        layer = torch.nn.Linear(784, 4)
+        layers = [("flat", torch.nn.Flatten()), (name.split(".")[0], layer), ("out", torch.nn.Linear(4, 1))]
+        if "." in name:
+            layers[1] = (name.split(".")[0], torch.nn.Sequential(layer))
+        model = torch.nn.Sequential(OrderedDict(layers))
+        return build_intervenable(model, name, 2, 2, example=torch.zeros(1, 1, 28, 28))
+
+    options = {"pool": PairPool(*dataset, GROUPS[2]), "num_steps": 3, "batch_size": 32, "behavior_weight": 1.0}
+    ours, theirs = train_both_ways(monkeypatch, build, lr=0.1, **options)
+    for single, pyvenes in zip(ours, theirs):
+        close(single, pyvenes, 1e-5)
+
+
+@pytest.mark.parametrize("case", ["other blocks", "blocks of each pair", "two bases", "two layers", "foreign",
+                                  "overlap"])
+def test_what_one_pass_does_not_cover_goes_by_pyvenes_own_call(pairs, monkeypatch, case):
+    X, S, _, y = pairs(2, 6)
+    rank = {"low_rank_dimension": 2}
+    build, subspaces = partial(fresh, "conv3", 2, 2), None
+    if case == "other blocks":
+        subspaces = [[[1]] * 6, [[0]] * 6]
+    elif case == "blocks of each pair":
+        subspaces = [[[0], [0, 1], []] * 2, [[1]] * 6]
+    elif case == "two bases":
+        build = partial(wrap, {"component": "conv3.output", **rank}, {"component": "conv3.output", **rank})
+    elif case == "two layers":
+        build = partial(wrap, {"component": "conv3.output", **rank}, {"component": "conv2.output", **rank})
+    elif case == "foreign":
+        representation = {"component": "conv3.output"}
+        build = partial(wrap, representation, representation, kind=pv.VanillaIntervention)
+    taken, intervenable = passes_of(monkeypatch), build()
+    if case == "overlap":
+        intervenable.interventions[intervenable.sorted_keys[0]].subspace_partition = [[0, 1], [1, 2]]
+    before = copy.deepcopy(intervenable.model.state_dict())
+    history = iit_train(intervenable, X, S, y, num_epochs=2, batch_size=4, subspaces=subspaces)
+    assert set(taken) == {"interchange"} and np.isfinite(history["interchange_loss"]).all()
+    assert any(not torch.equal(before[name], tensor) for name, tensor in intervenable.model.state_dict().items())
+
+
+def test_a_partition_that_leaves_directions_over_is_swapped_in_one_pass(pairs, gradient_descent, monkeypatch):
+    X, S, _, y = pairs(2, 6)
+
+    def build():
+        intervenable = fresh("conv3", 3, 2)
+        get_intervention(intervenable).subspace_partition = [[5, 0], [2], [1, 3, 4]]
+        return intervenable
+
+    ours, theirs = train_both_ways(monkeypatch, build, X_base=X, X_sources=S, y_counterfactual=y, lr=1.0,
+                                   schedule="constant")
+    for single, pyvenes in zip(ours, theirs):
+        close(single, pyvenes, 1e-5)
+
+
+# the rotation
+
+
+@pytest.mark.parametrize("n, m", [(3, 3), (50, 1), (50, 20), (3000, 64)])
+def test_cholesky_gives_the_q_of_qr_and_its_gradient(n, m):
+    raw = torch.randn(n, m, requires_grad=True)
+    wanted, (q, r) = torch.randn(n, m), torch.linalg.qr(raw)
+    expected = q * r.diagonal().sign()
+    found = orthonormalize(raw)
+    close(found, expected, 2e-6)
+    ours, theirs = (torch.autograd.grad((Q * wanted).sum(), raw)[0] for Q in (found, expected))
+    close(ours, theirs, 1e-5 * theirs.abs().max().item())
+
+
+@pytest.mark.parametrize("size", [1e-1, 1e-2, 1e-4, 1e-6])
+def test_a_nearly_rank_deficient_matrix_still_gets_orthonormal_directions(size):
+    raw = torch.randn(200, 8)
+    raw[:, 5] = raw[:, 2] + size * raw[:, 5]
+    raw.requires_grad_(True)
+    found = orthonormalize(raw)
+    close(found.T @ found, torch.eye(8), 2e-5)
+    assert torch.isfinite(torch.autograd.grad(found.sum(), raw)[0]).all()
+    q, r = torch.linalg.qr(raw.double())
+    close(found.double()[:, :5], (q * r.diagonal().sign())[:, :5], 1e-5)
+
+
+def test_the_scale_of_a_direction_is_nothing_to_it():
+    raw = torch.randn(100, 4)
+    close(orthonormalize(raw * torch.tensor([1e-3, 1.0, 30.0, 1e4])), orthonormalize(raw), 1e-5)

@@ -6,14 +6,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyvene.models.intervenable_modelcard import type_to_dimension_mapping
 
 from utils.measures import alignment as A
 from utils.measures import response as R
 from utils.data_utils import THRESHOLD, causal_model, create_dataset, intervene_on_labels
 from utils.interventions.build import build_intervenable
 from utils.measure_utils import draw_pairs, name_groups, score_alignment, score_answers, wilson_interval
-from utils.model_utils import Linear, PyTorchCNN
+from torch.nn import Linear
+from utils.model_utils import PyTorchCNN
 
 GROUPS = [[[0]], [[1]], [[0, 1]], [[0], [1]], [[0], [1], [2]], [[2], [0, 1]]]
 groups_strategy = st.sampled_from(GROUPS)
@@ -40,14 +40,9 @@ class CausalCNN(PyTorchCNN):
         with torch.no_grad():
             self.fc1.weight.copy_(self.mix)
 
-    def forward(self, x, logits=False, resume_at=None):
-        hidden = self.fc1(x, ready=True).value if resume_at else self.fc1(read_labels(x))
-        hidden = hidden @ self.mix  # the inverse of an orthonormal mix
-        output = 1000 * (0.4 * hidden.sum(dim=1, keepdim=True) - THRESHOLD)
-        return output if logits else torch.sigmoid(output)
-
-
-type_to_dimension_mapping[CausalCNN] = type_to_dimension_mapping[PyTorchCNN]
+    def forward(self, x):
+        hidden = self.fc1(read_labels(x)) @ self.mix  # the inverse of an orthonormal mix
+        return 1000 * (0.4 * hidden.sum(dim=1, keepdim=True) - THRESHOLD)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +78,7 @@ def test_the_causal_model_itself_scores_one_everywhere(data, mix):
     complement = A.complement_iia(three, images, labels, [0, 1, 2], n=500)
     assert complement["iia"] == 1 and math.isnan(complement["flip_iia"])
     assert A.complement_iia(aligned(2, mix), images, labels, [0, 1], n=500)["flip_iia"] == 1
-    assert len(A.unaligned_effects(three, "fc1", images, labels)) == 0
+    assert len(A.unaligned_effects(three, images, labels)) == 0
     for variable in range(3):
         causal, network, share = R.dose_response(three, images, labels, variable, variable, n=100)
         np.testing.assert_allclose(network, causal, atol=0.01)
@@ -92,7 +87,7 @@ def test_the_causal_model_itself_scores_one_everywhere(data, mix):
 
 def test_a_left_out_variable_is_seen_as_an_unaligned_effect(data):
     images, labels = data
-    effects = A.unaligned_effects(aligned(2), "fc1", images, labels, n=500)
+    effects = A.unaligned_effects(aligned(2), images, labels, n=500)
     assert effects.shape == (1,) and effects[0] > 0.2  # area is the one direction that is left
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from torch.nn.utils import parametrize
 
-from utils.counterfactual_data_utils import validate_groups
 from utils.data_utils import VARIABLE_NAMES, causal_model, intervene_on_labels, render_images
-from utils.interventions.build import build_intervenable, flatten_neurons, get_basis, pv
+from utils.das_utils import iit_predict
+from utils.interventions.build import build_intervenable, get_basis, get_coordinates, get_intervention, get_layer
+from utils.interventions.rotated_space import pv
 from utils.measure_utils import name_groups
-from utils.model_utils import model_device
-from utils.interventions.passes import common_layer, intervene, run_plainly
-from utils.validation import validate_labels
+from utils.model_utils import predict
+from utils.validation import validate_groups, validate_labels
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Aligned:
 def fix_rotation(aligned: Aligned) -> Aligned:
     """The same network and subspaces with a rotation that is not orthonormalized anew at every pass: much quicker."""
     basis, k = get_basis(aligned.intervenable), len(aligned.groups)
-    fixed = build_intervenable(aligned.intervenable.model, common_layer(aligned.intervenable), basis.shape[1] // k, k)
-    old, new = (next(iter(model.interventions.values())) for model in (aligned.intervenable, fixed))
+    fixed = build_intervenable(aligned.intervenable.model, get_layer(aligned.intervenable), basis.shape[1] // k, k)
+    old, new = map(get_intervention, (aligned.intervenable, fixed))
     parametrize.remove_parametrizations(new.rotate_layer, "weight")
     new.rotate_layer.weight = torch.nn.Parameter(basis.clone(), requires_grad=False)
     new.subspace_partition = old.subspace_partition
@@ -85,18 +85,16 @@ def look(aligned: Aligned, labels: np.ndarray, chosen: Sequence[bool]) -> View:
         target = intervene_on_labels(labels[:1], labels[1:][on][:, None], [aligned.groups[i] for i in on])[0]
     labels = np.concatenate([labels, target[None]])
     images = render_images(labels)
-    X = torch.from_numpy(images[:-1])[:, None].to(model_device(intervenable.model))
-    seen = run_plainly(intervenable, X, wants_logits=True)
-    sources = [activation[1 + i:2 + i] for i, activation in enumerate(seen.activations)]
-    logit = intervene(intervenable, X[:1], sources, [[[i] if i in on else []] for i in range(k)])
-    intervention = next(iter(intervenable.interventions.values()))
-    coordinates = intervention.rotate_layer(flatten_neurons(seen.activations[0])).cpu().numpy()
+    X = torch.from_numpy(images[:-1])[:, None]
+    subspaces = [[[i] if i in on else []] for i in range(k)]
+    swapped = iit_predict(intervenable, X[:1], X[1:, None], subspaces=subspaces)
+    coordinates = get_coordinates(intervenable, X).numpy()
     after = coordinates[0].copy()
     for i in on:
-        block = intervention.subspace_partition[i]
+        block = get_intervention(intervenable).subspace_partition[i]
         after[block] = coordinates[1 + i, block]
-    plain, swapped = torch.sigmoid(torch.stack([seen.logits[0], logit[0]])).tolist()
-    return View(labels, images, causal_model(labels), plain, swapped, np.concatenate([coordinates, after[None]]))
+    return View(labels, images, causal_model(labels), predict(intervenable.model, X[:1]).item(), swapped.item(),
+                np.concatenate([coordinates, after[None]]))
 
 
 class Plane:
@@ -106,7 +104,7 @@ class Plane:
     """
 
     def __init__(self, coordinates: np.ndarray, aligned: Aligned) -> None:
-        partition = next(iter(aligned.intervenable.interventions.values())).subspace_partition
+        partition = get_intervention(aligned.intervenable).subspace_partition
         self.mean = coordinates.mean(axis=0)
         self.axes, self.names = np.zeros((2, coordinates.shape[1])), ["", ""]
         for i, group in enumerate(aligned.groups[:2]):

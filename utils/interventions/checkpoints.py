@@ -7,12 +7,13 @@ import torch
 from torch import nn
 
 from utils.checkpoint_utils import MODEL_FOLDER, read_weights, save_checkpoint
-from utils.counterfactual_data_utils import validate_groups
-from utils.interventions.build import build_intervenable, pv
+from utils.interventions.build import build_intervenable, get_intervention, get_layer
+from utils.interventions.rotated_space import pv
 from utils.model_utils import PyTorchCNN, find_device
-from utils.interventions.passes import common_layer
+from utils.validation import validate_groups
 
-SHIPPED = ("single", "two", "three", "das_conv1", "das_conv2", "das_conv3", "das_fc1")  # made by train_shipped
+SHIPPED = ("single", "two", "three", "das_conv1", "das_conv2", "das_conv3", "das_fc1")  # made by studies.shipped
+ANY_NUMBER = 2**31  # of variables, which a file need not tell
 
 
 def _parts(intervenable: pv.IntervenableModel) -> nn.ModuleDict:
@@ -23,7 +24,7 @@ def _parts(intervenable: pv.IntervenableModel) -> nn.ModuleDict:
     return nn.ModuleDict({"network": intervenable.model, "rotation": next(iter(rotations.values()))})
 
 
-def _check_partition(blocks: Any, directions: int) -> None:
+def _validate_partition(blocks: Any, directions: int) -> None:
     if sorted(i for block in blocks for i in block) != list(range(directions)):
         raise ValueError(f"subspace_partition must share out all {directions} directions, got {blocks}")
 
@@ -46,24 +47,33 @@ def save_intervenable(
         ValueError: as many groups as interventions are wanted; and what ``save_checkpoint`` raises.
         TypeError: ``intervenable`` is no pyvene model of ours, or the provenance is no dict.
     """
-    if not isinstance(intervenable, pv.IntervenableModel) or not isinstance(intervenable.model, PyTorchCNN):
-        raise TypeError(f"intervenable must be an intervened PyTorchCNN, got {type(intervenable).__name__}")
+    if not isinstance(intervenable, pv.IntervenableModel) or not hasattr(get_intervention(intervenable), "rotate_layer"):
+        raise TypeError(f"intervenable must come from build_intervenable, got {type(intervenable).__name__}")
     if not isinstance(provenance, dict):
         raise TypeError(f"provenance must be a dict, got {type(provenance).__name__}")
-    groups, interventions = validate_groups(groups), list(intervenable.interventions.values())
+    groups, interventions = validate_groups(groups, ANY_NUMBER), list(intervenable.interventions.values())
     if len(groups) != len(interventions):
         raise ValueError(f"groups must name the variables of {len(interventions)} interventions, got {len(groups)}")
     parts, blocks = _parts(intervenable), interventions[0].subspace_partition
     directions = parts["rotation"].weight.shape[1]
-    _check_partition(blocks, directions)
-    alignment = {"layer": common_layer(intervenable), "directions": directions, "groups": groups, "partition": blocks}
+    _validate_partition(blocks, directions)
+    alignment = {"layer": get_layer(intervenable), "directions": directions, "groups": groups, "partition": blocks}
+    if interventions[0].position is not None:
+        alignment["position"] = interventions[0].position
     return save_checkpoint(parts, path, {**provenance, "alignment": alignment})
 
 
 def load_intervenable(
-    path: str | Path, device: torch.device | None = None
+    path: str | Path, device: torch.device | None = None, model: nn.Module | None = None,
+    example: torch.Tensor | None = None,
 ) -> tuple[pv.IntervenableModel, list[list[int]], dict[str, Any]]:
     """Load what ``save_intervenable`` wrote, to the bit.
+
+    Args:
+        path: the .pth file; its .json lies beside it.
+        device: where to put the network; None finds one.
+        model, example: a network of the class that was saved, which takes over the weights, and a few of its inputs;
+            None for a ``PyTorchCNN``.
 
     Returns:
         the intervened model, the variables of each of its interventions, and the provenance.
@@ -75,16 +85,17 @@ def load_intervenable(
     weights, provenance = read_weights(path)
     try:
         alignment = provenance["alignment"]
-        groups, k = validate_groups(alignment["groups"]), len(alignment["groups"])
-        model = PyTorchCNN().to(device or find_device()).eval()
-        intervenable = build_intervenable(model, alignment["layer"], alignment["directions"] // k, k)
+        groups, k = validate_groups(alignment["groups"], ANY_NUMBER), len(alignment["groups"])
+        model = (PyTorchCNN() if model is None else model).to(device or find_device()).eval()
+        intervenable = build_intervenable(model, alignment["layer"], alignment["directions"] // k, k, example=example,
+                                          position=alignment.get("position"))
         parts = _parts(intervenable)
         parts.load_state_dict(weights)
         blocks = alignment["partition"]
-        _check_partition(blocks, alignment["directions"])
+        _validate_partition(blocks, alignment["directions"])
     except Exception as error:  # a foreign file can hold anything
         raise ValueError(f"{Path(path).name} does not hold an intervened model") from error
-    next(iter(intervenable.interventions.values())).subspace_partition = blocks
+    get_intervention(intervenable).subspace_partition = blocks
     return intervenable, groups, provenance
 
 

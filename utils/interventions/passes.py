@@ -1,13 +1,76 @@
-"""The two passes of which an interchange consists, and the checks of what goes into them."""
+"""The two ways to interchange: in one pass of a batch, for training, and by pyvene's own call, for everything else."""
 import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch.nn.utils import parametrize
 
-from utils.interventions.build import CustomLowRankRotatedSpaceIntervention, own_subspaces, pv
-from utils.model_utils import validate_batch
+from utils.interventions.build import get_intervention, get_layer, own_subspaces
+from utils.interventions.layers import find_layer, name_input, rewire
+from utils.interventions.rotated_space import pv
+from utils.model_utils import read_logits, validate_batch
+
+
+def swap_in_one_pass(
+    intervenable: pv.IntervenableModel, X: torch.Tensor, sources: torch.Tensor, columns: Sequence[list[int]],
+    keep_bases: bool,
+) -> torch.Tensor:
+    """Logits under the interchange, from a single pass of bases and sources through the network.
+
+    On its way out of the aligned layer the batch is joined by, or gives way to, its bases with their subspaces
+    swapped; the rest of the network answers for all that goes on.
+
+    Args:
+        intervenable: all of whose interventions are one, see ``build.own_columns``.
+        X: inputs (m, ...), the b bases first.
+        sources: (k, b), at which rows of ``X`` the sources of each base are.
+        columns: for each source the directions along which it lends its coordinates.
+        keep_bases: whether the bases go on as they are, too.
+
+    Returns:
+        logits of the swapped bases (b, ...); with ``keep_bases`` of the plain bases and then of the swapped (2b, ...).
+    """
+    intervention, b = get_intervention(intervenable), sources.shape[1]
+
+    def append_swapped(activations: torch.Tensor) -> torch.Tensor:
+        swapped = intervention.swap(activations, sources, columns)
+        return torch.cat([activations[:b], swapped]) if keep_bases else swapped
+
+    with rewire(find_layer(intervenable.model, get_layer(intervenable)), append_swapped):
+        return read_logits(intervenable.model(X))
+
+
+def interchange(
+    intervenable: pv.IntervenableModel, base: torch.Tensor, sources: Sequence[torch.Tensor],
+    subspaces: Sequence | None = None, keep_bases: bool = False,
+) -> torch.Tensor:
+    """Logits (n, ...) under the interchange, by pyvene's own call, which runs each source and then the bases.
+
+    Args:
+        base: inputs (n, ...).
+        sources: for each intervention inputs (n, ...).
+        subspaces: as for ``das_utils.iit_train``; None: intervention i swaps block i.
+        keep_bases: also run the bases as they are; their logits come first, (2n, ...) in all.
+    """
+    if subspaces is None:
+        subspaces = own_subspaces(intervenable, len(base))
+    name = name_input(intervenable.model)
+    with parametrize.cached():  # one orthonormalization serves all interventions
+        plain, swapped = intervenable({name: base}, [{name: source} for source in sources], subspaces=subspaces,
+                                      output_original_output=keep_bases)
+    swapped = read_logits(swapped)
+    return torch.cat([read_logits(plain), swapped]) if keep_bases else swapped
+
+
+def select_subspaces(subspaces: Sequence | None, rows: Sequence[int]) -> list | None:
+    """The ``subspaces`` of some of the pairs."""
+    return None if subspaces is None else [chosen and [chosen[i] for i in rows] for chosen in subspaces]
+
+
+def swaps_own_blocks(subspaces: Sequence | None) -> bool:
+    """Whether each intervention swaps its own block and no other, for every pair."""
+    return subspaces is None or all(chosen == [[i]] * len(chosen or ()) for i, chosen in enumerate(subspaces))
 
 
 def validate_subspaces(intervenable: pv.IntervenableModel, subspaces: Sequence | None, n: int) -> None:
@@ -31,6 +94,12 @@ def validate_subspaces(intervenable: pv.IntervenableModel, subspaces: Sequence |
             raise ValueError(f"subspaces must name blocks from 0 to {len(blocks) - 1}")
 
 
+def validate_intervenable(intervenable: pv.IntervenableModel) -> None:
+    """Raise TypeError unless it is a pyvene model."""
+    if not isinstance(intervenable, pv.IntervenableModel):
+        raise TypeError(f"intervenable must be a pyvene IntervenableModel, got {type(intervenable).__name__}")
+
+
 def validate_pairs(
     intervenable: pv.IntervenableModel,
     X_base: torch.Tensor,
@@ -38,121 +107,28 @@ def validate_pairs(
     subspaces: Sequence | None,
     broadcast: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return bases (n, 1, 28, 28) and sources (k, n, 1, 28, 28), one source for each intervention, or raise.
+    """Return bases (n, ...) and sources (k, n, ...), one source for each intervention, or raise.
 
     With ``broadcast``, a single source may serve all interventions, as in pyvene; a UserWarning says so.
     """
-    if not isinstance(intervenable, pv.IntervenableModel):
-        raise TypeError(f"intervenable must be a pyvene IntervenableModel, got {type(intervenable).__name__}")
-    X_base = validate_batch(X_base, "X_base")
+    validate_intervenable(intervenable)
+    X_base = validate_batch(X_base, intervenable.model, "X_base")
     num = len(intervenable.interventions)
     if not isinstance(X_sources, (torch.Tensor, np.ndarray)):
         raise TypeError(f"X_sources must be a tensor, got {type(X_sources).__name__}")
-    if broadcast and X_sources.ndim == 5 and len(X_sources) == 1 < num:
+    if broadcast and X_sources.ndim == X_base.ndim + 1 and len(X_sources) == 1 < num:
         warnings.warn(f"one source for {num} interventions: every intervention takes its part from it", stacklevel=3)
         X_sources = X_sources[[0] * num]
-    if X_sources.ndim != 5 or len(X_sources) != num:
+    if X_sources.ndim != X_base.ndim + 1 or len(X_sources) != num:
         raise ValueError(
-            f"X_sources must have shape ({num}, n, 1, 28, 28), one source for each of the model's {num} "
-            f"interventions, got {tuple(X_sources.shape)}"
+            f"X_sources must have shape ({num}, n, {', '.join(map(str, X_base.shape[1:]))}), one source for each of "
+            f"the model's {num} interventions, got {tuple(X_sources.shape)}"
         )
-    X_sources = torch.stack([validate_batch(source, "X_sources") for source in X_sources])
+    X_sources = torch.stack([validate_batch(source, intervenable.model, "X_sources") for source in X_sources])
     if X_sources.shape[1] != len(X_base):
         raise ValueError(f"X_base and X_sources must have the same length, got {len(X_base)} and {X_sources.shape[1]}")
+    if X_sources.shape[1:] != X_base.shape:
+        raise ValueError(f"X_base and X_sources must hold inputs of the same shape, got {tuple(X_base.shape[1:])} and "
+                         f"{tuple(X_sources.shape[2:])}")
     validate_subspaces(intervenable, subspaces, len(X_base))
     return X_base, X_sources
-
-
-class _Reached(Exception):
-    """Ends a pass at the layer whose activations are wanted."""
-
-
-class PlainPass(NamedTuple):
-    """What a pass without intervention leaves behind.
-
-    Attributes:
-        activations: outputs of the layer at each intervention, (n, ...) each.
-        logits: of the network (n,), or None where the pass ended at that layer.
-    """
-
-    activations: list[torch.Tensor]
-    logits: torch.Tensor | None
-
-
-def run_plainly(intervenable: pv.IntervenableModel, X: torch.Tensor, wants_logits: bool = False) -> PlainPass:
-    """Run images (n, 1, 28, 28) through the network without intervention, no further than needed."""
-    kept: dict[str, torch.Tensor] = {}
-    hooks = intervenable.intervention_hooks
-
-    def keep(key):
-        def hook(module, args, kwargs, output):
-            kept[key] = output
-            if not wants_logits and len(kept) == len(hooks):
-                raise _Reached
-
-        return hook
-
-    handles = [hook(keep(key), with_kwargs=True) for key, hook in hooks.items()]
-    output = None
-    try:
-        output = intervenable.model(X, logits=True).squeeze(1)
-    except _Reached:
-        pass
-    finally:
-        for handle in handles:
-            handle.remove()
-    return PlainPass([kept[key] for key in intervenable.sorted_keys], output)
-
-
-def intervene(
-    intervenable: pv.IntervenableModel,
-    base: torch.Tensor,
-    sources: list[torch.Tensor],
-    subspaces: Sequence | None,
-    resume_at: str | None = None,
-) -> torch.Tensor:
-    """Logits (n,) for the bases when each intervention takes its part from its source.
-
-    Args:
-        base: images (n, 1, 28, 28), or activations (n, ...) of the layer ``resume_at`` in an earlier pass.
-        sources: for each intervention activations (n, ...) of its layer, or what ``take_sources`` made of them. So
-            pyvene need not run every source through the network once for each intervention.
-    """
-    if subspaces is None:
-        subspaces = own_subspaces(intervenable, len(base))
-    inputs = {"x": base, "logits": True, "resume_at": resume_at}
-    _, output = intervenable(inputs, source_representations=sources, subspaces=subspaces)
-    return output.squeeze(1)
-
-
-def common_layer(intervenable: pv.IntervenableModel) -> str | None:
-    """The layer at which all interventions are, so that a pass may resume there; None where they differ."""
-    components = {representation.component for representation in intervenable.representations.values()}
-    return components.pop().removesuffix(".output") if len(components) == 1 else None
-
-
-def join_linked(intervenable: pv.IntervenableModel, subspaces: Sequence | None = None) -> pv.IntervenableModel | None:
-    """The same k linked interventions as a single one, with the same directions and network.
-
-    pyvene's hooks come one after the other, and each copies the whole layer. But as the blocks are orthogonal, what
-    one of them swaps is nothing to the next, so a single hook may swap them all.
-
-    Args:
-        intervenable: with k interventions.
-        subspaces: as for ``iit_train``.
-
-    Returns:
-        a model with one intervention, or None for any but those convolutions that ``build_intervenable`` wraps with
-        several sources, and where ``subspaces`` names others than each one's own block.
-    """
-    if subspaces is not None and any(chosen != [[i]] * len(chosen or ()) for i, chosen in enumerate(subspaces)):
-        return None
-    first, *others = intervenable.interventions.values()
-    layer = common_layer(intervenable)
-    if not isinstance(first, CustomLowRankRotatedSpaceIntervention) or not others or layer in (None, "fc1"):
-        return None
-    blocks, directions = first.subspace_partition or [], list(range(first.rotate_layer.weight.shape[1]))
-    if any(other is not first for other in others) or len(blocks) != 1 + len(others) or sum(blocks, []) != directions:
-        return None
-    representation = {"component": f"{layer}.output", "intervention": first}
-    return pv.IntervenableModel(pv.IntervenableConfig(representations=[representation]), intervenable.model)

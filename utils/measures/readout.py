@@ -1,7 +1,7 @@
 """What can be read off activations, with no intervention: correlations and linear probes."""
 import numpy as np
 
-from utils.validation import validate_labels
+from utils.validation import validate_values
 
 
 def _validate_coordinates(coordinates: np.ndarray, n: int) -> np.ndarray:
@@ -12,12 +12,15 @@ def _validate_coordinates(coordinates: np.ndarray, n: int) -> np.ndarray:
 
 
 def correlate(coordinates: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Pearson correlations of coordinates (n, k) with labels (n, 3): an array (k, 3); nan where a column is constant.
+    """Pearson correlations of coordinates (n, k) with labels (n, v): an array (k, v); nan where a column is constant.
 
     Raises:
-        ValueError: the shapes do not fit, or labels lie outside [0, 1].
+        ValueError, TypeError: the shapes do not fit, or labels are no finite numbers.
     """
-    labels = validate_labels(labels)
+    labels = validate_values(labels)
+    if labels.dtype.kind not in "biuf":
+        raise TypeError(f"labels must be numbers, got {labels.dtype}")
+    labels = labels.astype(float)
     coordinates = _validate_coordinates(coordinates, len(labels))
     k = coordinates.shape[1]
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -4,57 +4,76 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from utils.counterfactual_data_utils import validate_dataset
 from utils.das_utils import iit_predict
-from utils.data_utils import COEFFICIENTS, THRESHOLD, intervene_on_labels
-from utils.interventions.build import one_source_subspaces, pv
+from utils.data_utils import COEFFICIENTS, CausalModel, as_causal_model, intervene_on_labels
+from utils.interventions.build import get_intervention, get_layer
+from utils.interventions.layers import find_layer, rewire
+from utils.interventions.rotated_space import pv
 from utils.measure_utils import draw_pairs
-from utils.model_utils import model_device
-from utils.interventions.passes import common_layer, intervene, run_plainly
-from utils.validation import validate_coefficients, validate_images
+from utils.model_utils import model_device, read_logits, to_answers
+
+
+def _find_crossing(values: np.ndarray, dose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where logits (doses, n) first change sign: whether they do, and at which dose, on the line between neighbors."""
+    changed = (values > 0) != (values[0] > 0)
+    step = np.maximum(changed.argmax(axis=0), 1)
+    before, after = (np.take_along_axis(values, at[None], axis=0)[0] for at in (step - 1, step))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return changed.any(axis=0), dose[step - 1] + (dose[1] - dose[0]) * before / (before - after)
 
 
 @torch.no_grad()
 def dose_response(
     intervenable: pv.IntervenableModel, images: np.ndarray, labels: np.ndarray, block: int, variable: int,
     n: int = 10_000, doses: int = 41, coefficients: Sequence[float] = COEFFICIENTS, seed: int = 0,
-    batch_size: int = 1000,
+    batch_size: int = 100, causal_model: CausalModel | None = None,
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Slide one subspace from base to source in small steps, and find where the answer flips.
 
     Only pairs are used whose answer the causal model flips on the way, n of them where 12 n random pairs hold so many.
 
+    Args:
+        intervenable: with yes-or-no answers, all interventions at one layer.
+        images, labels, coefficients, causal_model: as for ``measure_utils.score_alignment``; labels are numbers.
+        block, variable: which subspace holds which variable.
+
     Returns:
-        causal: value of the variable at which the causal model flips, (0.6 - rest) / coefficient, in [0, 1].
+        causal: value of the variable at which the causal model flips.
         network: the same for the network; left out are pairs that never flip or are answered wrongly from the start.
         share: of the pairs that are left.
     """
-    coefficients = validate_coefficients(coefficients)
-    pairs = draw_pairs(labels, [[variable]], 12 * n, coefficients, seed=seed)
+    images, labels = validate_dataset(images, labels, causal_model)
+    pairs = draw_pairs(labels, [[variable]], 12 * n, coefficients, seed=seed, causal_model=causal_model)
     flip = np.flatnonzero(pairs.y_counterfactual != pairs.y_base)[:n]
     base, source = pairs.base[flip], pairs.sources[0][flip]
-    z_base, z_source = labels[base], labels[source]
-    rest = z_base @ coefficients - z_base[:, variable] * coefficients[variable]
-    causal = (THRESHOLD - rest) / coefficients[variable]
+    z_base, z_source, dose = labels[base].astype(float), labels[source].astype(float), np.linspace(0, 1, doses)
+    start, way = z_base[:, variable], z_source[:, variable] - z_base[:, variable]
 
-    images, device = torch.from_numpy(validate_images(images)), model_device(intervenable.model)
-    layer = common_layer(intervenable)
-    dose, logits = np.linspace(0, 1, doses), []
-    for start in range(0, len(base), batch_size):
-        X_base, X_source = (images[index[start:start + batch_size]].to(device) for index in (base, source))
-        here, there = (run_plainly(intervenable, X) for X in (X_base, X_source))
-        subspaces = one_source_subspaces(intervenable, [block], len(X_base))
-        resumed = here.activations[0] if layer else X_base
-        between = ([torch.lerp(*ends, float(d)) for ends in zip(here.activations, there.activations)] for d in dose)
-        logits.append([intervene(intervenable, resumed, mixed, subspaces, layer).cpu().numpy() for mixed in between])
-    logits = np.concatenate(logits, axis=1)
-    changed = (logits > 0) != (logits[0] > 0)
-    flips = changed.any(axis=0) & ((logits[0] > 0) == pairs.y_base[flip].astype(bool))
-    step = np.maximum(changed.argmax(axis=0), 1)
-    before, after = (np.take_along_axis(logits, at[None], axis=0)[0] for at in (step - 1, step))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        crossing = dose[step - 1] + (dose[1] - dose[0]) * before / (before - after)
-    network = z_base[:, variable] + crossing * (z_source - z_base)[:, variable]
-    return causal[flips], network[flips], float(flips.mean())
+    low, high = np.zeros(len(base)), np.ones(len(base))  # of the dose at which the causal model flips, by halving
+    answer = as_causal_model(causal_model, coefficients)
+    for _ in range(40):
+        middle, z = (low + high) / 2, z_base.copy()
+        z[:, variable] = start + middle * way
+        flipped = answer(z) != pairs.y_base[flip]
+        low, high = np.where(flipped, low, middle), np.where(flipped, middle, high)
+
+    X, model, intervention = torch.from_numpy(images), intervenable.model, get_intervention(intervenable)
+    logits, device = [], model_device(model)
+
+    def slide(activations: torch.Tensor) -> torch.Tensor:
+        here, there = activations.chunk(2)
+        chosen = [[block]] * len(here)
+        return torch.cat([intervention(here, torch.lerp(here, there, float(d)), chosen) for d in dose])
+
+    with rewire(find_layer(model, get_layer(intervenable)), slide):
+        for i in range(0, len(base), batch_size):
+            batch = torch.cat([X[index[i:i + batch_size]] for index in (base, source)]).to(device)
+            logits.append(read_logits(model(batch)).view(doses, -1).cpu().numpy())
+    values = np.concatenate(logits, axis=1)
+    crosses, crossing = _find_crossing(values, dose)
+    flips = crosses & ((values[0] > 0) == pairs.y_base[flip].astype(bool))
+    return (start + high * way)[flips], (start + crossing * way)[flips], float(flips.mean())
 
 
 def slope_and_correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
@@ -73,9 +92,10 @@ def map_iia(
     Returns:
         two integer arrays (bins, bins), rows by circularity, columns by area: pairs answered rightly, and pairs.
     """
+    images, labels = validate_dataset(images, labels)
     pairs = draw_pairs(labels, variables, n, seed=seed)
     counterfactual = intervene_on_labels(labels[pairs.base], labels[pairs.sources], variables)
-    answers = (iit_predict(intervenable, *pairs.images(images)) > 0.5).float().numpy()
+    answers = to_answers(iit_predict(intervenable, *pairs.images(images))).numpy()
     cells = np.minimum((counterfactual[:, [0, 2]] * bins + 1e-9).astype(int), bins - 1)
     right, count = np.zeros((bins, bins), dtype=int), np.zeros((bins, bins), dtype=int)
     np.add.at(count, tuple(cells.T), 1)

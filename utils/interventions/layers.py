@@ -1,0 +1,122 @@
+"""A layer of any network: found by its name, its output as rows of neurons, its output replaced on the way."""
+import difflib
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from utils.model_utils import evaluating, model_device, read_logits, validate_batch
+
+
+def find_layer(model: nn.Module, layer: str) -> nn.Module:
+    """The submodule of that name.
+
+    Raises:
+        ValueError: the network has none; the message names those that are near.
+    """
+    modules = {name: module for name, module in model.named_modules(remove_duplicate=False) if name}
+    if layer not in modules:
+        near = difflib.get_close_matches(str(layer), modules, n=5, cutoff=0.4) or list(modules)[:10]
+        raise ValueError(f"layer must name a submodule of the network, such as {near}, got {layer!r}")
+    return modules[layer]
+
+
+def flatten_neurons(activations: torch.Tensor, position: int | None = None) -> torch.Tensor:
+    """Activations (b, ...) as rows (b, neurons): those of one ``position`` of (b, positions, n), else all.
+
+    (b, c, h, w) becomes (b, h * w * c), the order in which channels_last memory holds it, so nothing is copied.
+    """
+    if position is not None:
+        return activations[:, position]
+    return activations.permute(0, 2, 3, 1).flatten(1) if activations.ndim == 4 else activations.flatten(1)
+
+
+def restore_neurons(rows: torch.Tensor, activations: torch.Tensor, position: int | None = None) -> torch.Tensor:
+    """Rows (b, neurons) in the place that ``flatten_neurons`` took them from: a new tensor like ``activations``."""
+    if position is not None:
+        restored = activations.clone()
+        restored[:, position] = rows
+        return restored
+    if activations.ndim == 4:
+        b, c, h, w = activations.shape
+        return rows.view(b, h, w, c).permute(0, 3, 1, 2)
+    return rows.view(activations.shape)
+
+
+@contextmanager
+def rewire(module: nn.Module, change: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[None]:
+    """While open, ``change`` is made to whatever the module gives out, by an ordinary forward hook."""
+    handle = module.register_forward_hook(lambda module, args, output: change(output))
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def name_input(model: nn.Module) -> str:
+    """The name of the argument that ``model.forward`` takes its inputs by: pyvene passes them by name.
+
+    Raises:
+        ValueError: it has no name.
+    """
+    first = next(iter(inspect.signature(model.forward).parameters.values()), None)
+    if first is None or first.kind not in (first.POSITIONAL_OR_KEYWORD, first.KEYWORD_ONLY):
+        raise ValueError("model must have a forward whose first argument has a name, such as forward(self, x)")
+    return first.name
+
+
+def _watch(model: nn.Module, module: nn.Module, X: torch.Tensor) -> list[torch.Tensor]:
+    seen: list[torch.Tensor] = []
+    handle = module.register_forward_hook(lambda module, args, output: seen.append(output))
+    try:
+        with torch.no_grad(), evaluating(model):
+            read_logits(model(X.to(model_device(model))))
+    finally:
+        handle.remove()
+    return seen
+
+
+def measure_layer(model: nn.Module, layer: str, example: torch.Tensor, position: int | None = None) -> int:
+    """How many neurons there are to align at a layer, found by running the network.
+
+    Args:
+        model: answers with logits.
+        layer: name of a submodule.
+        example: a few inputs (n, ...).
+        position: for an output (b, positions, n) which position, counted from 0; None for all of the output.
+
+    Raises:
+        ValueError, TypeError: there is no such layer or position, the network cannot run ``example``, or the layer's
+            output is no tensor of numbers, is not batch first, or comes more or less than once a pass.
+    """
+    module, example = find_layer(model, layer), validate_batch(example, model, "example")
+    name_input(model)
+    try:
+        runs = [(n, _watch(model, module, example[:1].repeat(n, *[1] * (example.ndim - 1)))) for n in (2, 3)]
+    except (RuntimeError, IndexError) as error:
+        raise ValueError(f"example must be inputs that the network takes, got shape {tuple(example.shape)} of "
+                         f"{example.dtype}: {str(error).splitlines()[0]}") from error
+    for n, seen in runs:
+        if len(seen) != 1:
+            raise ValueError(f"layer {layer!r} must be called once in a pass, it is called {len(seen)} times")
+        output = seen[0]
+        if not isinstance(output, torch.Tensor):
+            raise TypeError(f"layer {layer!r} must give out a tensor, it gives a {type(output).__name__}: choose a "
+                            "submodule of it, or wrap it in a module that picks the tensor out")
+        if output.ndim == 0 or len(output) != n:
+            raise ValueError(f"layer {layer!r} must give out its batch first, for {n} inputs it gives shape "
+                             f"{tuple(output.shape)}")
+        if output.ndim not in (2, 3, 4) or not output.is_floating_point():
+            raise ValueError(f"layer {layer!r} must give out numbers (b, n), (b, positions, n) or (b, c, h, w), it "
+                             f"gives {output.dtype} {tuple(output.shape)}")
+    if position is None:
+        return output[0].numel()
+    if isinstance(position, bool) or not isinstance(position, int):
+        raise TypeError(f"position must be an integer or None, got {position!r}")
+    if output.ndim != 3:
+        raise ValueError(f"position goes with an output (b, positions, n), layer {layer!r} gives {tuple(output.shape)}")
+    if not 0 <= position < output.shape[1]:
+        raise ValueError(f"position must lie from 0 to {output.shape[1] - 1}, got {position}")
+    return output.shape[2]

@@ -1,0 +1,117 @@
+"""The intervention: some coordinates of a layer, along learned directions, come from a source."""
+import contextlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from utils.interventions.layers import flatten_neurons, restore_neurons
+from utils.interventions.rotation import RotateLayer
+from utils.model_utils import LAYER_SIZES, PyTorchCNN
+from utils.validation import validate_count
+
+with contextlib.redirect_stdout(io.StringIO()):  # pyvene prints an advertisement for a backend we do not use
+    import pyvene as pv
+from pyvene.models.intervenable_modelcard import type_to_dimension_mapping  # noqa: E402
+
+# pyvene looks a component's size up by the class of the model; the first proposal that is not None counts.
+type_to_dimension_mapping[PyTorchCNN] = {
+    f"{layer}.output": ("hidden_size", str(size)) for layer, size in LAYER_SIZES.items()
+}
+
+
+@dataclass
+class CNNConfig:
+    """What pyvene asks of ``model.config``: the size of the representation to align.
+
+    Attributes:
+        hidden_size: neurons of the component; None takes the size of the named layer.
+    """
+
+    hidden_size: int | None = None
+
+    def to_dict(self) -> dict:
+        """The fields as a dict, as pyvene expects of a config."""
+        return {"hidden_size": self.hidden_size}
+
+
+class CustomLowRankRotatedSpaceIntervention(pv.TrainableIntervention, pv.DistributedRepresentationIntervention):
+    """Distributed interchange: swap the coordinates along a few learned orthonormal directions (DAS, Geiger 2024).
+
+    Works on a layer's output of any shape (b, ...): flattened to (b, n), the result is
+    base + (source - base) Q Q^T, with only the columns of Q that ``subspaces`` names.
+
+    Args (by keyword, as pyvene passes them):
+        embed_dim: neurons n of the layer.
+        low_rank_dimension: number of directions, 1 to n.
+        subspace_partition: optional list of [start, end) blocks of directions.
+        position: for an output (b, positions, n) the one position to work on; None for all of it.
+
+    Raises:
+        ValueError: the layer is unknown to pyvene, it has fewer neurons than directions, or a block lies outside.
+    """
+
+    def __init__(self, **kwargs) -> None:
+        if kwargs.get("embed_dim") is None:
+            raise ValueError(f"component must be one of {[f'{name}.output' for name in LAYER_SIZES]}")
+        kwargs["keep_last_dim"] = True  # keeps pyvene from folding (b, c, h, w) into rows; we flatten it ourselves
+        super().__init__(**kwargs)
+        size = int(kwargs["embed_dim"])
+        directions = validate_count(kwargs.get("low_rank_dimension"), "low_rank_dimension")
+        if directions > size:
+            raise ValueError(f"low_rank_dimension must be at most the layer's {size} neurons, got {directions}")
+        if any(i < 0 or i >= directions for block in self.subspace_partition or () for i in block):
+            raise ValueError(f"subspace_partition must lie within {directions} directions")
+        self.position: int | None = kwargs.get("position")
+        self.rotate_layer = RotateLayer(size, directions)
+
+    def forward(self, base: torch.Tensor, source: torch.Tensor, subspaces: Sequence | None = None) -> torch.Tensor:
+        """pyvene's call: activations of base and source (b, ...) to intervened activations of the same shape."""
+        weight, flat = self.rotate_layer.weight, flatten_neurons(base, self.position)
+        if subspaces is not None and all(chosen == subspaces[0] for chosen in subspaces):
+            weight, subspaces = weight[:, as_slice(self.columns(subspaces[0]))], None
+        change = (flatten_neurons(source, self.position) - flat) @ weight
+        if subspaces is not None:
+            mask = torch.zeros_like(change)
+            for row, chosen in enumerate(subspaces):
+                mask[row, self.columns(chosen)] = 1.0
+            change = change * mask
+        return restore_neurons(torch.addmm(flat, change, weight.T), base, self.position)
+
+    def swap(self, activations: torch.Tensor, sources: torch.Tensor, columns: Sequence[list[int]]) -> torch.Tensor:
+        """The same for bases and sources that are rows of one batch, all sources at once.
+
+        Args:
+            activations: (m, ...), the b bases first.
+            sources: (k, b), at which rows the sources of each base are.
+            columns: for each of the k sources the directions along which it lends its coordinates, none twice.
+
+        Returns:
+            the intervened activations (b, ...) of the bases.
+        """
+        weight, b = self.rotate_layer.weight, sources.shape[1]
+        flat = flatten_neurons(activations, self.position)
+        coordinates, kept = flat @ weight, sum(columns, [])
+        taken = [coordinates.index_select(0, rows)[:, own] for rows, own in zip(sources, map(as_slice, columns))]
+        if kept == list(range(weight.shape[1])):  # to pick out all of them would copy the matrix
+            change = torch.cat(taken, dim=1) - coordinates[:b]
+        else:
+            change, weight = torch.cat(taken, dim=1) - coordinates[:b, kept], weight[:, kept]
+        return restore_neurons(torch.addmm(flat[:b], change, weight.T), activations[:b], self.position)
+
+    def columns(self, chosen: Sequence[int]) -> list[int]:
+        """The directions of the chosen blocks, each once; of a partition, or each direction a block of its own."""
+        if self.subspace_partition is not None:
+            chosen = [column for block in chosen for column in self.subspace_partition[block]]
+        return list(dict.fromkeys(chosen))
+
+    def __str__(self) -> str:
+        return "CustomLowRankRotatedSpaceIntervention()"
+
+
+def as_slice(columns: list[int]) -> list[int] | slice:
+    """Neighboring columns as a slice, which is a view where a list would copy."""
+    if columns and columns == list(range(columns[0], columns[0] + len(columns))):
+        return slice(columns[0], columns[0] + len(columns))
+    return columns

@@ -1,0 +1,51 @@
+"""Trainable orthonormal directions."""
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+MAX_CONDITION = 30.0  # Cholesky squares it, and float32 has seven digits
+
+
+def orthonormalize(raw: torch.Tensor) -> torch.Tensor:
+    """Orthonormal columns with the span of a tall matrix: the Q of its QR decomposition, R's diagonal positive.
+
+    By Cholesky, raw^T raw = L L^T and Q = raw L^-T: ten times as fast as Householder's QR, as only the small triangle
+    is inverted. Where the columns are nearly dependent that would lose digits, and QR does it.
+
+    Args:
+        raw: (n, m), n >= m.
+
+    Returns:
+        (n, m), differentiable.
+    """
+    triangle, failed = torch.linalg.cholesky_ex(raw.T @ raw)
+    identity = torch.eye(raw.shape[1], dtype=raw.dtype, device=raw.device)
+    inverse = torch.linalg.solve_triangular(triangle, identity, upper=False)
+    condition = triangle.detach().norm() * inverse.detach().norm() / raw.shape[1]
+    if not failed and condition < MAX_CONDITION:  # False for nan, too
+        return raw @ inverse.T
+    q, r = torch.linalg.qr(raw)
+    return q * r.diagonal().sign()
+
+
+class _Orthonormal(nn.Module):
+    """Parametrization of an (n, m) matrix with orthonormal columns by a plain matrix."""
+
+    def forward(self, raw: torch.Tensor) -> torch.Tensor:
+        return orthonormalize(raw)
+
+    def right_inverse(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight
+
+
+class RotateLayer(nn.Module):
+    """Orthonormal directions in the columns of ``weight`` (n, m), trainable; maps (b, n) to (b, m)."""
+
+    def __init__(self, n: int, m: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(orthonormalize(torch.randn(n, m)))
+        parametrize.register_parametrization(self, "weight", _Orthonormal())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Coordinates (b, m) of activations (b, n)."""
+        return x @ self.weight
