@@ -138,17 +138,20 @@ def test_the_tiles_make_up_the_picture_and_are_described(explorer):
         k, tiles = len(groups), BeautifulSoup(explorer.picture.value, "html.parser").select("img")
         images = [np.asarray(Image.open(io.BytesIO(base64.b64decode(tile["src"].partition(",")[2])))) for tile in tiles]
         whole = np.concatenate([np.concatenate(row, axis=1) for row in (images[:k + 2], images[k + 2:])])
-        stored = Image.open(io.BytesIO(base64.b64decode(explorer._repr_mimebundle_()["image/png"])))
+        stored = Image.open(io.BytesIO(base64.b64decode(explorer._repr_mimebundle_()[0]["image/png"])))
         np.testing.assert_array_equal(whole, np.asarray(stored))
         assert tiles[0]["alt"] == "base: circularity 0.20, color 0.30, area 0.80, answer 0"
         assert len({tile["alt"] for tile in tiles}) == k + 4
 
 
 def test_a_stored_page_shows_a_picture(explorer):
-    bundle = explorer._repr_mimebundle_()
+    bundle, metadata = explorer._repr_mimebundle_()
     picture = Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
     assert picture.width >= 800 and len(picture.getcolors(1 << 20)) > 20
-    assert "application/vnd.jupyter.widget-view+json" in bundle and "probability" in bundle["text/plain"]
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    text, words = bundle["text/plain"], BeautifulSoup(explorer.words.value, "html.parser").get_text()
+    assert metadata == {"image/png": {"alt": words}}
+    assert " ".join(text.split()) == words and max(map(len, text.splitlines())) <= 100
 
 
 def test_bad_choices_are_refused(networks, background):

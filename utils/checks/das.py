@@ -6,20 +6,20 @@ import torch
 import torch.nn.functional as F
 
 from utils.checks.helpers import as_array, call, compare, noise_images, own_rng, require, require_value
-from utils.interventions.build import CNNConfig, pv
+from utils.interventions.rotated_space import CNNConfig, pv
 from utils.model_utils import LAYER_SIZES, PyTorchCNN
 
 
 class _ShortcutCNN(PyTorchCNN):
     """Image and layers also reach the answer past the later layers, so it tells which layer came from the source."""
 
-    def forward(self, x: torch.Tensor, logits: bool = False, resume_at: str | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         past = 0.5 * x.flatten(1).mean(1, keepdim=True)
         for layer in LAYER_SIZES:
             x = getattr(self, layer)(x.flatten(1) if layer == "fc1" else x)
             past = past + torch.tanh(5 * x.flatten(1)[:, ::3].mean(1, keepdim=True))
             x = F.relu(F.max_pool2d(x, 2) if layer in ("conv1", "conv2") else x)
-        return self.fc2(x) + past if logits else torch.sigmoid(self.fc2(x) + past)
+        return self.fc2(x) + past
 
 
 def _swap(model: PyTorchCNN, layer: str, X_base: torch.Tensor, X_source: torch.Tensor) -> torch.Tensor:
@@ -33,7 +33,7 @@ def _swap(model: PyTorchCNN, layer: str, X_base: torch.Tensor, X_source: torch.T
 
 @own_rng()
 def check_swap_layer(f: Callable) -> str:
-    """Exercise 2.1: ``f(model, layer, X_base, X_source)`` gives the base's probabilities with the source's layer."""
+    """Exercise 2.1: ``f(model, layer, X_base, X_source)`` gives the base's logits with the source's layer."""
     model, (X_base, X_source) = _ShortcutCNN(), noise_images(8).view(2, 4, 1, 28, 28)
     for layer in LAYER_SIZES:
         training = layer in ("conv1", "conv3")
@@ -51,7 +51,7 @@ def check_swap_layer(f: Callable) -> str:
             "Base and source are swapped: run X_base, with the layer's output from X_source.":
                 _swap(model, layer, X_source, X_base),
             "This is the answer to X_source alone: run X_base, and replace the one layer's output.": model(X_source),
-            "These are logits: return probabilities, as model(X) does.": torch.logit(expected),
+            "These are probabilities: return the logits, as model(X) does.": torch.sigmoid(expected),
         } | {f"The hook sits on {other}, but {layer} was asked for.": _swap(model, other, X_base, X_source)
              for other in LAYER_SIZES}, pair=np.arange(4))
     return "Passed: in a test network with shortcuts past every layer, the swap is right at all four layers."

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from utils.checks.helpers import WrongAnswer, bce, call, compare, matches, noise_images, own_rng, require, require_draws
 from utils.data_utils import causal_model, intervene_on_labels
@@ -57,7 +58,7 @@ def _two_steps(model: PyTorchCNN, X: torch.Tensor, y: torch.Tensor, lr: float, c
     for _ in range(2):
         if clears:
             optimizer.zero_grad()
-        bce(model(X, logits=True).squeeze(1), y).backward()
+        bce(model(X).squeeze(1), y).backward()
         optimizer.step()
     return _weights(model)
 
@@ -67,26 +68,30 @@ def check_train_step(f: Callable) -> str:
     """Exercise 0.3: ``f(model, optimizer, X (n, 1, 28, 28), y (n,))`` takes one step; returns the loss, a float."""
     model, X, y = PyTorchCNN(), noise_images(6), torch.tensor([0.0, 1, 1, 0, 1, 1])
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    logits = model(X, logits=True).detach()
+    logits = model(X).detach()
     losses, weights = [], [_weights(model)]
     once, added = (_two_steps(model, X, y, 0.1, clears) for clears in (True, False))
     broadcast = ("Logits (n, 1) meet answers (n,): every logit is then compared with every answer. "
-                 "Use model(X, logits=True).squeeze(1).")
-    no_gradient = ("No gradient reaches the network: compute the loss from model(X, logits=True), without detach, "
-                   "item or no_grad, and call loss.backward() after zero_grad and before step.")
+                 "Use model(X).squeeze(1).")
+    no_gradient = ("No gradient reaches the network: compute the loss from model(X), without detach, item or no_grad, "
+                   "and call loss.backward() after zero_grad and before step.")
+    no_probabilities = ("F.binary_cross_entropy wants probabilities, and model(X) gives logits: use "
+                        "F.binary_cross_entropy_with_logits.")
     for _ in range(2):
         try:
             losses.append(f(model, optimizer, X.clone(), y.clone()))
         except (RuntimeError, ValueError) as error:
             require("does not require grad" not in str(error), no_gradient)
             require("target size" not in str(error).lower(), broadcast)
+            require("between 0 and 1" not in str(error), no_probabilities)
             raise
         weights.append(_weights(model))
     right = bce(logits[:, 0], y)
     compare(losses[0], right, {
-        "The sigmoid is taken twice: BCE-with-logits takes logits, and model(X, logits=True) gives them.":
+        "The sigmoid is taken twice: BCE-with-logits takes logits, and model(X) gives them.":
             bce(torch.sigmoid(logits[:, 0]), y),
         broadcast: bce(logits.expand(-1, 6), y.expand(6, 6)),
+        no_probabilities: F.binary_cross_entropy(logits[:, 0].clamp(0, 1), y),
         "This is the sum over the batch: take the mean.": 6 * right,
     }, y=y, logits=logits[:, 0])
     if torch.equal(weights[0], weights[1]):
@@ -124,7 +129,7 @@ def check_counterfactual_answers(f: Callable) -> str:
 def check_draw_pairs(f: Callable) -> str:
     """Exercise 1.2: ``f(n, num_images, rng)`` draws base and source, integer indices (n,) each."""
     require_draws(f, 20, 30)
-    return "Passed: 40 draws of 20 pairs stay in range, reach every image and follow the generator that is passed."
+    return "Passed: 40 draws of 20 pairs stay in range, reach every image and follow the generator."
 
 
 def check_multi_source_answers(f: Callable) -> str:

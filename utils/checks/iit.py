@@ -75,7 +75,7 @@ def check_parameters_to_train(f: Callable) -> str:
                 "rotation, so keep each parameter once.")
         require(all(p.requires_grad for p in got), f"No gradient reaches some of the parameters for {method!r}: their "
                 "requires_grad is False.")
-    return "Passed: 'das' trains the rotation alone, 'iit' rotation and network, and the gradient reaches all of them."
+    return "Passed: 'das' trains the rotation alone, 'iit' rotation and network; the gradient reaches them all."
 
 
 def check_ablation(table: pd.DataFrame) -> str:
@@ -133,7 +133,7 @@ def check_partition(f: Callable) -> str:
 def check_draw_tuples(f: Callable) -> str:
     """Exercise 4.2: ``f(n, num_images, num_sources, rng)`` draws base (n,) and sources (num_sources, n), integers."""
     require_draws(f, 20, 30, 3)
-    return "Passed: the draws of base and three sources stay in range, differ and follow the generator that is passed."
+    return "Passed: the draws of base and three sources stay in range, differ and follow the generator."
 
 
 def _swap_blocks(base: torch.Tensor, sources: torch.Tensor, Q: torch.Tensor, blocks: Sequence) -> torch.Tensor:
@@ -169,7 +169,7 @@ def check_multi_swap(f: Callable) -> str:
             "This is the mean over the sources: each source sets its block in full.": base + (right - base) / k,
             "This is h_base: nothing has been swapped.": base,
         }, h_base=base)
-    return "Passed: each source sets its own block of the shared basis, for three partitions; the rest is the base's."
+    return "Passed: for three partitions each source sets its own block of the basis; the rest is the base's."
 
 
 def check_correlations(f: Callable) -> str:

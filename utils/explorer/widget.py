@@ -1,5 +1,6 @@
 """A widget to look and touch: move the variables of base and sources, interchange, and watch the answer."""
 import base64
+import textwrap
 from collections.abc import Mapping
 
 import anywidget
@@ -144,11 +145,12 @@ class Explorer:
     def _update(self, change: dict | None = None) -> None:
         aligned, picture = self._current()
         view = self.view()
-        words = describe(view, aligned.groups, [swap.value for swap in self.swaps[:len(aligned.groups)]])
+        self._description = describe(view, aligned.groups, [swap.value for swap in self.swaps[:len(aligned.groups)]])
         self._pixels = picture.draw(view)
-        self.words.value = f'<div role="status">{words}</div>'
-        self.picture.value = picture.to_html(self._pixels, view, words)
+        self.words.value = f'<div role="status">{self._description}</div>'
+        self.picture.value = picture.to_html(self._pixels, view, self._description)
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        bundle = self.widget._repr_mimebundle_()
-        return {**bundle, "image/png": base64.b64encode(to_png(self._pixels)).decode(), "text/plain": self.words.value}
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        still = {"image/png": base64.b64encode(to_png(self._pixels)).decode(),
+                 "text/plain": textwrap.fill(self._description, 100)}
+        return {**self.widget._repr_mimebundle_(), **still}, {"image/png": {"alt": self._description}}
