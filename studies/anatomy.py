@@ -36,7 +36,7 @@ def build_pixel_columns(model: torch.nn.Module) -> pv.IntervenableModel:
     The two interventions are linked, so pyvene keeps only the first one's partition: block 0 is columns 0 and 1 for
     both, although the second was meant to have its blocks in another order.
     """
-    model.config = CNNConfig(hidden_size=28)
+    model.config = CNNConfig(hidden_size=28)  # type: ignore[assignment]  # torch expects a module
     blocks = [[0, COLUMNS], [COLUMNS, 2 * COLUMNS], [2 * COLUMNS, 28]]
     order = [blocks, [blocks[1], blocks[0], blocks[2]]]
     config = pv.IntervenableConfig(

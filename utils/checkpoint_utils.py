@@ -21,15 +21,22 @@ import numpy as np
 import torch
 from filelock import FileLock
 
+from utils import __version__
 from utils.data_utils import causal_model, create_dataset
 from utils.model_utils import PyTorchCNN, evaluate, find_device, train
 
 MODEL_FOLDER = Path(__file__).resolve().parent.parent / "pytorch_models"
 BASE_CNN = MODEL_FOLDER / "base_cnn.pth"
-BASE_RECIPE = {
+BASE_RECIPE: dict[str, Any] = {
     "seed": 3, "train_images": 50_000, "train_data_seed": 1, "test_images": 20_000, "test_data_seed": 2,
     "lr": 1e-3, "num_epochs": 8, "batch_size": 128, "optimizer": "Adam", "schedule": "one_cycle",
 }
+
+
+def versions() -> dict[str, str]:
+    """What a figure was computed with: the versions of this project, torch, numpy and Python."""
+    return {"project": __version__, "torch": torch.__version__, "numpy": np.__version__,
+            "python": platform.python_version()}
 
 
 def _patiently(attempt: Callable[[], Any], *errors: type[Exception]) -> Any:
@@ -106,7 +113,7 @@ def save_checkpoint(model: torch.nn.Module, path: str | Path, provenance: dict[s
         provenance: what can be written as JSON: seed, recipe, figures.
 
     Returns:
-        the provenance as written, with SHA-256 of the weights and the versions of torch, numpy and Python added.
+        the provenance as written, with SHA-256 of the weights and the ``versions`` added.
 
     Raises:
         ValueError: the path does not end in .pth, or the provenance is no JSON.
@@ -119,8 +126,7 @@ def save_checkpoint(model: torch.nn.Module, path: str | Path, provenance: dict[s
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the folder of path does not exist: {path.parent.name}")
     content = _pack(model)
-    versions = {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
-    written = {**provenance, "sha256": hashlib.sha256(content).hexdigest(), "versions": versions}
+    written = {**provenance, "sha256": hashlib.sha256(content).hexdigest(), "versions": versions()}
     try:
         text = json.dumps(written, indent=2, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:

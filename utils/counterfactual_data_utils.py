@@ -130,7 +130,7 @@ class PairPool:
     images: np.ndarray
     labels: np.ndarray
     variables: Sequence[Sequence[int]]
-    coefficients: Sequence[float] = COEFFICIENTS
+    coefficients: Sequence[float] | np.ndarray = COEFFICIENTS
     causal_model: CausalModel | None = None
 
     def __post_init__(self) -> None:

@@ -64,7 +64,7 @@ def fit(
                 if scheduler:
                     scheduler.step()
                 if len(history["lr"]) % 10 == 1:
-                    bar.set_postfix({name: f"{history[name][-1]:.3f}" for name in ("interchange_loss", "behavior_loss")})
+                    bar.set_postfix({key: f"{history[key][-1]:.3f}" for key in ("interchange_loss", "behavior_loss")})
     finally:
         intervenable.disable_model_gradients()
     return history

@@ -4,6 +4,7 @@ Labels come in the order circularity, color, area, each in [0, 1].
 """
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import overload
 
 import numpy as np
 
@@ -26,7 +27,13 @@ _LANE = 1000.0  # wider than any area in pixels, so that (circularity, area) pai
 _CHUNK = 512
 
 
-def random_state(seed: int | np.random.Generator | None) -> np.random.Generator | np.random.RandomState:
+@overload
+def random_state(seed: int | np.random.Generator) -> np.random.Generator: ...
+@overload
+def random_state(seed: np.random.RandomState | None) -> np.random.RandomState: ...
+def random_state(
+    seed: int | np.random.Generator | np.random.RandomState | None
+) -> np.random.Generator | np.random.RandomState:
     """A source of random numbers: a new generator for an int, the same one for a Generator, and numpy's
     global state (the one ``np.random.seed`` sets) for None. TypeError or ValueError for anything else."""
     if seed is None:
@@ -168,12 +175,14 @@ def find_turn(images: np.ndarray) -> np.ndarray:
     return ink.sum(axis=2) @ squares > ink.sum(axis=1) @ squares
 
 
-def causal_model(labels: np.ndarray, coefficients: Sequence[float] = COEFFICIENTS) -> np.ndarray:
+def causal_model(labels: np.ndarray, coefficients: Sequence[float] | np.ndarray = COEFFICIENTS) -> np.ndarray:
     """The causal model: 1 where coefficients . labels > 0.6. Labels (..., 3) to float32 answers (...)."""
     return (np.matmul(validate_labels(labels), validate_coefficients(coefficients)) > THRESHOLD).astype(np.float32)
 
 
-def as_causal_model(own: CausalModel | None = None, coefficients: Sequence[float] = COEFFICIENTS) -> CausalModel:
+def as_causal_model(
+    own: CausalModel | None = None, coefficients: Sequence[float] | np.ndarray = COEFFICIENTS
+) -> CausalModel:
     """The causal model as a function from labels (..., v) to float32 answers (...), checked at each call.
 
     Args:

@@ -62,7 +62,7 @@ def draw_pairs(
     n: int,
     coefficients: Sequence[float] = COEFFICIENTS,
     discriminating: bool = False,
-    seed: int | np.random.Generator | None = 0,
+    seed: int | np.random.Generator | np.random.RandomState | None = 0,
     causal_model: CausalModel | None = None,
 ) -> Pairs:
     """Draw n bases with their sources, uniformly and independently.

@@ -30,7 +30,7 @@ class PyTorchCNN(nn.Module):
         self.conv3 = nn.Conv2d(32, 64, kernel_size=3, padding=1)
         self.fc1 = nn.Linear(64 * 7 * 7, 3)
         self.fc2 = nn.Linear(3, 1)
-        self.to(memory_format=torch.channels_last)  # halves the time of a step on a CPU
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # halves the time of a step on a CPU
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Images (b, 1, 28, 28) to logits (b, 1)."""
@@ -83,7 +83,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def validate_batch(X: torch.Tensor, model: nn.Module, name: str = "X") -> torch.Tensor:
+def validate_batch(X: torch.Tensor | np.ndarray, model: nn.Module, name: str = "X") -> torch.Tensor:
     """Return inputs (n, ...) with n >= 1 as a tensor of the network's own number type, whole numbers (token ids) as
     they are, or raise TypeError or ValueError. A ``PyTorchCNN`` takes images (n, 1, 28, 28)."""
     if not isinstance(X, (np.ndarray, torch.Tensor)):
@@ -123,7 +123,9 @@ def count_answers(model: nn.Module, X: torch.Tensor) -> int:
     return 2 if logits.ndim == 1 else logits.shape[1]
 
 
-def validate_targets(targets: torch.Tensor, n: int, name: str = "y", num_answers: int = 2) -> torch.Tensor:
+def validate_targets(
+    targets: torch.Tensor | np.ndarray, n: int, name: str = "y", num_answers: int = 2
+) -> torch.Tensor:
     """Return n labels, each a whole number below ``num_answers``, as a float tensor (n,), or raise."""
     if isinstance(targets, np.ndarray):
         targets = torch.from_numpy(targets)
@@ -202,7 +204,7 @@ def train(
             loss.backward()
             optimizer.step()
             history["loss"].append(loss.item())
-            history["lr"].append(schedule.get_last_lr()[0])
+            history["lr"].append(float(schedule.get_last_lr()[0]))
             schedule.step()
             if step % 10 == 0:
                 bar.set_postfix(loss=f"{history['loss'][-1]:.3f}")
@@ -221,7 +223,7 @@ def to_answers(probabilities: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def predict(model: nn.Module, X: torch.Tensor, batch_size: int = 1024) -> torch.Tensor:
+def predict(model: nn.Module, X: torch.Tensor | np.ndarray, batch_size: int = 1024) -> torch.Tensor:
     """Probabilities for inputs (n, ...): a CPU tensor (n,) of those of answer 1, or (n, c) of c answers."""
     device = model_device(model)
     X, batch_size = validate_batch(X, model), validate_count(batch_size, "batch_size")

@@ -21,10 +21,11 @@ def validate_number(value: Any, name: str, low: float = 0.0, high: float = np.in
     """Return ``value`` as a finite float in [low, high] (or (low, high] when ``strict``)."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {type(value).__name__} {value!r}")
-    inside = low < value <= high if strict else low <= value <= high
-    if not np.isfinite(value) or not inside:
+    number = float(value)
+    inside = low < number <= high if strict else low <= number <= high
+    if not np.isfinite(number) or not inside:
         raise ValueError(f"{name} must lie in {'(' if strict else '['}{low}, {high}], got {value}")
-    return float(value)
+    return number
 
 
 def validate_variables(variables: Sequence[int], num_variables: int = NUM_VARIABLES) -> list[int]:
@@ -57,7 +58,7 @@ def validate_groups(variables: Sequence[Sequence[int]], num_variables: int = NUM
     return groups
 
 
-def validate_coefficients(coefficients: Sequence[float]) -> np.ndarray:
+def validate_coefficients(coefficients: Sequence[float] | np.ndarray) -> np.ndarray:
     """Return three finite coefficients as a float64 array of shape (3,)."""
     try:
         checked = np.asarray(coefficients, dtype=np.float64)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -178,8 +179,8 @@ def run_cell(cell: Cell, settings: Settings, networks: Path) -> dict[str, float 
         torch.manual_seed(cell.seed)
         intervenable = build_intervenable(model, cell.layer, cell.directions, len(cell.variables))
         pool = PairPool(images, labels, cell.variables, cell.coefficients)
-        options = {"pool": pool, "num_steps": cell.num_steps, "lr": cell.lr, "schedule": cell.schedule,
-                   "seed": cell.seed}
+        options: dict[str, Any] = {"pool": pool, "num_steps": cell.num_steps, "lr": cell.lr,
+                                   "schedule": cell.schedule, "seed": cell.seed}
         if cell.method == "DAS":
             das_train(intervenable, **options)
         else:

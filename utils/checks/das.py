@@ -63,7 +63,7 @@ def check_make_intervenable(f: Callable) -> str:
     X_base, X_source = noise_images(8).view(2, 4, 1, 28, 28)
     for layer in LAYER_SIZES:
         model = PyTorchCNN()
-        model.config = CNNConfig()
+        model.config = CNNConfig()  # type: ignore[assignment]  # pyvene wants one
         got = f(model, layer)
         require_value(got)
         require(not isinstance(got, pv.IntervenableConfig),

@@ -1,6 +1,7 @@
 """What the explorer shows: one base, its sources, an interchange, and where it all lies in a plane."""
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -33,7 +34,8 @@ class Aligned:
 def fix_rotation(aligned: Aligned) -> Aligned:
     """The same network and subspaces with a rotation that is not orthonormalized anew at every pass: much quicker."""
     basis, k = get_basis(aligned.intervenable), len(aligned.groups)
-    fixed = build_intervenable(aligned.intervenable.model, get_layer(aligned.intervenable), basis.shape[1] // k, k)
+    layer = cast(str, get_layer(aligned.intervenable))  # build_intervenable refuses None
+    fixed = build_intervenable(aligned.intervenable.model, layer, basis.shape[1] // k, k)
     old, new = map(get_intervention, (aligned.intervenable, fixed))
     parametrize.remove_parametrizations(new.rotate_layer, "weight")
     new.rotate_layer.weight = torch.nn.Parameter(basis.clone(), requires_grad=False)

@@ -41,13 +41,13 @@ def build_intervenable(
         validate_layer(layer)
         example = torch.zeros(1, 1, 28, 28) if example is None else example
     if example is None:
-        raise ValueError("example must hold a few inputs of the network, with which the layer's size is found, got None")
+        raise ValueError("example must hold a few inputs of the network, to find the layer's size with, got None")
     neurons = measure_layer(model, layer, example, position)
     if size * k > neurons:
         raise ValueError(f"intervention_size * num_sources must be at most {neurons}, the neurons of {layer}, "
                          f"got {size * k}")
     if isinstance(model, PyTorchCNN) or not hasattr(model, "config"):
-        model.config = CNNConfig()  # pyvene wants one
+        model.config = CNNConfig()  # type: ignore[assignment]  # pyvene wants one
     blocks = [[i * size, (i + 1) * size] for i in range(k)]
     intervention = CustomLowRankRotatedSpaceIntervention(
         embed_dim=neurons, low_rank_dimension=size * k, subspace_partition=blocks, position=position)
@@ -110,7 +110,7 @@ def own_columns(intervenable: pv.IntervenableModel) -> list[list[int]] | None:
 
 def one_source_subspaces(intervenable: pv.IntervenableModel, blocks: Sequence[int], batch_size: int) -> list:
     """The ``subspaces`` argument by which the first intervention swaps the named blocks and the others nothing."""
-    nothing = [[[]] * batch_size] * (len(intervenable.interventions) - 1)
+    nothing: list[list] = [[[]] * batch_size] * (len(intervenable.interventions) - 1)
     return [[list(blocks)] * batch_size, *nothing]
 
 

@@ -47,7 +47,8 @@ def save_intervenable(
         ValueError: as many groups as interventions are wanted; and what ``save_checkpoint`` raises.
         TypeError: ``intervenable`` is no pyvene model of ours, or the provenance is no dict.
     """
-    if not isinstance(intervenable, pv.IntervenableModel) or not hasattr(get_intervention(intervenable), "rotate_layer"):
+    ours = isinstance(intervenable, pv.IntervenableModel) and hasattr(get_intervention(intervenable), "rotate_layer")
+    if not ours:
         raise TypeError(f"intervenable must come from build_intervenable, got {type(intervenable).__name__}")
     if not isinstance(provenance, dict):
         raise TypeError(f"provenance must be a dict, got {type(provenance).__name__}")
@@ -55,7 +56,7 @@ def save_intervenable(
     if len(groups) != len(interventions):
         raise ValueError(f"groups must name the variables of {len(interventions)} interventions, got {len(groups)}")
     parts, blocks = _parts(intervenable), interventions[0].subspace_partition
-    directions = parts["rotation"].weight.shape[1]
+    directions = get_intervention(intervenable).rotate_layer.weight.shape[1]
     _validate_partition(blocks, directions)
     alignment = {"layer": get_layer(intervenable), "directions": directions, "groups": groups, "partition": blocks}
     if interventions[0].position is not None:

@@ -10,7 +10,7 @@ from torch import nn
 from utils.model_utils import evaluating, model_device, read_logits, validate_batch
 
 
-def find_layer(model: nn.Module, layer: str) -> nn.Module:
+def find_layer(model: nn.Module, layer: str | None) -> nn.Module:
     """The submodule of that name.
 
     Raises:

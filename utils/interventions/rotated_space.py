@@ -68,7 +68,8 @@ class CustomLowRankRotatedSpaceIntervention(pv.TrainableIntervention, pv.Distrib
 
     def forward(self, base: torch.Tensor, source: torch.Tensor, subspaces: Sequence | None = None) -> torch.Tensor:
         """pyvene's call: activations of base and source (b, ...) to intervened activations of the same shape."""
-        weight, flat = self.rotate_layer.weight, flatten_neurons(base, self.position)
+        weight: torch.Tensor = self.rotate_layer.weight
+        flat = flatten_neurons(base, self.position)
         if subspaces is not None and all(chosen == subspaces[0] for chosen in subspaces):
             weight, subspaces = weight[:, as_slice(self.columns(subspaces[0]))], None
         change = (flatten_neurons(source, self.position) - flat) @ weight
@@ -90,8 +91,8 @@ class CustomLowRankRotatedSpaceIntervention(pv.TrainableIntervention, pv.Distrib
         Returns:
             the intervened activations (b, ...) of the bases.
         """
-        weight, b = self.rotate_layer.weight, sources.shape[1]
-        flat = flatten_neurons(activations, self.position)
+        weight: torch.Tensor = self.rotate_layer.weight
+        b, flat = sources.shape[1], flatten_neurons(activations, self.position)
         coordinates, kept = flat @ weight, sum(columns, [])
         taken = [coordinates.index_select(0, rows)[:, own] for rows, own in zip(sources, map(as_slice, columns))]
         if kept == list(range(weight.shape[1])):  # to pick out all of them would copy the matrix

@@ -3,6 +3,7 @@
 Blocks are those of a model from ``build_intervenable``; ``variables[i]`` is the variable that block i should hold.
 """
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -91,7 +92,8 @@ def draw_isolating_pairs(
         found.append((base[keep], source[keep]))
         count += int(keep.sum())
         if count >= n:
-            return tuple(np.concatenate(part)[:n] for part in zip(*found))
+            base, source = (np.concatenate(part)[:n] for part in zip(*found))
+            return base, source
     raise ValueError(f"pairs that agree on variable {variable} alone are too rare: found {count} of n = {n}")
 
 
@@ -144,6 +146,7 @@ def self_consistency(
     pairs = draw_pairs(labels, variables, n, seed=seed, causal_model=causal_model)
     X_base, X_sources = pairs.images(images)
     counterfactual = intervene_on_labels(labels[pairs.base], labels[pairs.sources], variables)
+    rendered: torch.Tensor | np.ndarray
     if render is None:
         rendered = torch.from_numpy(render_images(counterfactual, find_turn(X_base.numpy())))[:, None]
     else:
@@ -194,8 +197,15 @@ def unaligned_effects(
     units = min(validate_count(units, "units"), basis.shape[0] - basis.shape[1])
     if units <= 0:
         return np.empty(0)
-    model, layer, X, seen = intervenable.model, get_layer(intervenable), torch.from_numpy(images), []
-    with rewire(find_layer(model, layer), lambda activations: seen.append(activations) or activations):
+    model, X = intervenable.model, torch.from_numpy(images)
+    layer = cast(str, get_layer(intervenable))  # find_layer refuses None
+    seen: list[torch.Tensor] = []
+
+    def watch(activations: torch.Tensor) -> torch.Tensor:
+        seen.append(activations)
+        return activations
+
+    with rewire(find_layer(model, layer), watch):
         predict(model, X[:1000])
     flat = flatten_neurons(torch.cat(seen), position)
     flat = flat - flat.mean(dim=0)
