@@ -3,11 +3,11 @@
 The source folder is the repository's root, so that a link works in the site as it does in the repository.
 """
 import base64
+import hashlib
 import io
 import json
 import re
 import sys
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,8 @@ from studies import published  # noqa: E402
 from studies.results import MIME, read_results  # noqa: E402
 
 HEADLINE_NOTEBOOK, HEADLINE_CELL = "5_stress_test_the_alignment.ipynb", "06b5780e"
-FOLD = "What you should see"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+alts: dict[str, str] = {}  # what is told of a picture, by the name of the file that myst-nb makes of it
 
 TITLE = "Inducing causal structure in a neural network"
 project = html_title = "Inducing causal structure"
@@ -95,41 +95,34 @@ def write_generated(app: Sphinx, config: Config) -> None:
             page.unlink()
 
 
-def describe(cell: dict, heading: str, next_cell: dict) -> str:
-    """Alternative text for the pictures of a cell: what is stored with them, or what the fold below says of them."""
-    texts = ["".join(output["data"].get("text/plain", "")) for output in cell["outputs"]
-             if "image/png" in output.get("data", {})]
-    if stored := re.sub("<[^>]*>", "", texts[0]) if texts else "":  # of matplotlib's "<Figure ...>" nothing is left
-        return stored
-    fold = re.search(rf"{FOLD}.*?</summary>(.*?)</details>", "".join(next_cell["source"]), flags=re.DOTALL)
-    text = re.sub(r"\[([^]]*)\]\([^)]*\)|[*`]", r"\1", f"{heading}: {fold[1] if fold else 'a picture'}")
-    return textwrap.shorten(text, 350, placeholder=" ...")
-
-
 def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Give pictures alternative text, fold solutions, drop what a page cannot show."""
+    """Note what is told of the pictures, fold solutions, drop what a page cannot show."""
     if docname == "README":  # the landing page has this title too
         source[0] = source[0].replace(f"# {TITLE}", "# Installation and results", 1)
     if not app.env.doc2path(docname).suffix == ".ipynb":
         return
     notebook = json.loads(source[0])
-    heading = docname
-    for cell, next_cell in zip(notebook["cells"], [*notebook["cells"][1:], {"source": ""}]):
-        if cell["cell_type"] == "markdown":
-            headings = re.findall(r"^#+ (?!Exercise)(.*)", "".join(cell["source"]), flags=re.MULTILINE)
-            heading = headings[-1] if headings else heading
+    for cell in notebook["cells"]:
         if cell["cell_type"] != "code":
             continue
         if "exercise" in cell["metadata"].get("tags", []):
             cell["metadata"]["tags"].append("hide-input")
-        image = cell["metadata"].setdefault("mystnb", {}).setdefault("image", {})
-        image.setdefault("alt", describe(cell, heading, next_cell))
-        for data in (output["data"] for output in cell["outputs"] if "data" in output):
+        for output in cell["outputs"]:
+            data = output.get("data", {})
+            if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
+                alts[hashlib.sha256(base64.b64decode("".join(data["image/png"]))).hexdigest()] = alt
             data.pop(MIME, None)
             data.pop(WIDGET, None)
             if "text/html" in data:  # by this class the theme knows pandas' tables; styled ones lack it
                 data["text/html"] = "".join(data["text/html"]).replace('<table id=', '<table class="dataframe" id=')
     source[0] = json.dumps(notebook)
+
+
+def describe_pictures(app: Sphinx, doctree: nodes.document) -> None:
+    """Give the pictures of a notebook their alternative text, which myst-nb takes from the cell only."""
+    for image in doctree.findall(nodes.image):
+        if alt := alts.get(Path(image["uri"]).stem):
+            image["alt"] = alt
 
 
 def name_folds(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
@@ -154,5 +147,6 @@ def setup(app: Sphinx) -> None:
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
     app.connect("config-inited", write_generated)
     app.connect("source-read", prepare_notebook)
+    app.connect("doctree-read", describe_pictures)
     app.connect("html-page-context", name_folds)
     app.connect("autodoc-skip-member", skip_aliases)

@@ -15,6 +15,11 @@ from nbconvert import HTMLExporter
 from nbconvert.preprocessors import ExecutePreprocessor
 
 FOLDER = Path(__file__).resolve().parent
+PAGE = """{% extends "lab/index.html.j2" %}
+{% block data_png scoped %}
+{%- set alt = output | get_metadata("alt", "image/png") or "" -%}
+{{ super() | replace("<img ", '<img alt="%s" ' | format(alt | escape_html), 1) }}
+{% endblock %}"""  # the template alone drops the text that is stored with a picture
 QUIET = "--IPKernelApp.log_level=ERROR"  # a kernel warns at each start that local sockets are not encrypted
 
 
@@ -48,7 +53,7 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
 
 def write_page(notebook: nbformat.NotebookNode, page: Path) -> None:
     """Write a notebook as a page that needs no network and links to other pages, not to notebooks."""
-    html, _ = HTMLExporter().from_notebook_node(notebook, {"metadata": {"name": page.stem}})
+    html, _ = HTMLExporter(raw_template=PAGE).from_notebook_node(notebook, {"metadata": {"name": page.stem}})
     html = re.sub(r'<script[^>]*src="https://[^"]*"[^>]*>\s*</script>', "", html)
     html = re.sub(r'href="([\w./-]+)\.(?:ipynb|md)([#"])', r'href="\1.html\2', html)
     page.write_text(html, encoding="utf-8")

@@ -117,7 +117,7 @@ def check_training(seconds: float) -> tuple[str, str]:
     while passed < seconds:
         optimizer.param_groups[0]["lr"] = 3e-3 * (1 - passed / seconds)
         batch = torch.randint(len(X), (128,))
-        output = model(X[batch].to(device), logits=True).squeeze(1)
+        output = model(X[batch].to(device)).squeeze(1)
         loss = torch.nn.functional.binary_cross_entropy_with_logits(output, y[batch].to(device))
         optimizer.zero_grad()
         loss.backward()

@@ -7,6 +7,7 @@ import copy
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import sys
@@ -120,6 +121,8 @@ def learner_copy(notebook: NotebookNode) -> NotebookNode:
             fold.id = "solution-" + number_of(cell).replace(".", "-")  # a new cell's own id is a random one
             made.cells.append(fold)
     CheckCellMetadata().preprocess(made, {})
+    if "language_info" in made.metadata:  # another version than this, and JupyterLab marks the copy as changed
+        made.metadata.language_info.version = platform.python_version()
     made.metadata.learner_copy = stamp(made)
     return made
 

@@ -72,7 +72,6 @@ def presentation(path: Path, pages: dict[str, str]) -> tuple[str, str, int]:
     exporter = SlidesExporter(raw_template=template, exclude_anchor_links=True, exclude_input_prompt=True,
                               exclude_output_prompt=True,
                               config=Config({"CSSHTMLHeaderPreprocessor": {"style": "default"}}))
-    exporter.log.setLevel("ERROR")  # it warns of pictures without a description, which are given one below
     soup = BeautifulSoup(exporter.from_notebook_node(notebook)[0], "html.parser")
     for link in soup.select("a[href]"):
         target = link["href"].partition("#")[0].rpartition("/")[2]
@@ -90,8 +89,9 @@ def presentation(path: Path, pages: dict[str, str]) -> tuple[str, str, int]:
     for picture in soup.select("section img"):
         if not picture["src"].startswith("data:"):
             raise Refused(f"{path.name}: the picture {picture['src']} is not stored in the notebook.")
-        heading = picture.find_previous(["h1", "h2", "h3"])
-        picture["alt"] = heading.get_text() if heading else "picture"
+        if not picture.get("alt"):
+            heading = picture.find_previous(["h1", "h2", "h3"])
+            picture["alt"] = heading.get_text() if heading else "picture"
     title = soup.select_one("section h1, section h2, section h3")
     soup.title.string = title.get_text() if title else path.stem
     if outside := OUTSIDE.search(str(soup)):

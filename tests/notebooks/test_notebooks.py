@@ -3,11 +3,12 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from conftest import ROOT
+from jupyter_client.kernelspec import get_kernel_spec
 from studies.results import END, START, Results, read_results, results_table, write_readme
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -43,7 +44,6 @@ def test_nothing_of_a_machine_is_shown(notebook):
             data = output.get("data", {})
             shown += [output.get("text", ""), *(str(v) for kind, v in data.items() if kind.startswith("text/"))]
     assert not [match.group() for text in shown for match in MACHINE_PATH.finditer(text)]
-    assert notebook.metadata.kernelspec.name == "python3"
     assert "cuda" not in "".join(cell.source for cell in code_cells(notebook))
 
 
@@ -139,19 +139,23 @@ def test_execution_stops_at_a_broken_cell_and_names_it(tmp_path, broken):
 
 
 def test_execution_writes_notebook_and_page(tmp_path):
-    path = small_notebook(tmp_path, "print('seen')")
+    show = "show('A line < a bar, \"told\"')"
+    path = small_notebook(tmp_path, "print('seen')", "from utils.plot_utils import plt, show\nplt.plot([1])\n" + show)
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.append(nbformat.v4.new_markdown_cell("[next](other.ipynb), [base](glossary.md#base)"))
     nbformat.write(notebook, path)
     result = run("notebooks/execute.py", str(path), "--into", str(tmp_path / "out"))
     assert result.returncode == 0 and "0_small.ipynb" in result.stdout and " s\n" in result.stdout
     page = (tmp_path / "out" / "0_small.html").read_text()
+    pictures = BeautifulSoup(page, "html.parser").select("img")
+    assert [picture["alt"] for picture in pictures] == ['A line < a bar, "told"']
     assert "seen" in page and 'src="https://' not in page
     assert 'href="other.html"' in page and 'href="glossary.html#base"' in page
     assert 'id="base"' in (tmp_path / "out" / "glossary.html").read_text()
     assert (tmp_path / "out" / "glossary.md").exists()
-    cell = nbformat.read(tmp_path / "out" / "0_small.ipynb", as_version=4).cells[0]
-    assert cell.execution_count == 1 and "execution" not in cell.metadata
+    notebook = nbformat.read(tmp_path / "out" / "0_small.ipynb", as_version=4)
+    assert notebook.cells[0].execution_count == 1 and "execution" not in notebook.cells[0].metadata
+    assert notebook.metadata.kernelspec.display_name == get_kernel_spec("python3").display_name
 
 
 def stored(path, *outputs):
@@ -216,10 +220,27 @@ def test_the_readme_is_written_from_stored_figures(tmp_path):
         write_readme(readme, tmp_path)
 
 
-def test_imports_work_from_any_folder(tmp_path):
-    """The first cell finds the repository from its own folder and from every folder below the root."""
-    first = code_cells(nbformat.read(NOTEBOOKS[0], as_version=4))[0].source.split("\n\n")[:2]
-    code = "\n".join(first) + "\nimport utils.data_utils, os; print(os.path.dirname(utils.__file__))"
-    for folder in (ROOT, ROOT / "notebooks", ROOT / "tests"):
-        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
-        assert Path(result.stdout.strip()) == ROOT / "utils", result.stderr
+def where_utils_are(python, folder, *options):
+    """The folder from which the two first lines of a notebook take utils, or the error."""
+    first = code_cells(nbformat.read(NOTEBOOKS[0], as_version=4))[0].source.split("\n")[:2]
+    code = "\n".join([*first, "import os, utils", "print(os.path.realpath(os.path.dirname(utils.__file__)))"])
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    result = subprocess.run([python, *options, "-c", code], capture_output=True, text=True, cwd=folder, env=environment)
+    return result.stdout.strip() or result.stderr
+
+
+def test_without_make_imports_work_from_the_folder_of_the_notebooks(tmp_path):
+    """With -S there is none of the packages, and nothing that make puts beside them."""
+    assert where_utils_are(sys.executable, ROOT / "notebooks", "-S") == str(ROOT / "utils")
+    assert "No module named 'utils'" in where_utils_are(sys.executable, tmp_path, "-S")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="make's shell")
+def test_with_make_imports_work_from_any_folder(tmp_path):
+    recipe = re.search(r"^\t(\$\(BIN\)/python -c .*\.pth.*)$", (ROOT / "Makefile").read_text(), re.M)[1]
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    assert "No module named 'utils'" in where_utils_are(python, tmp_path)
+    command = recipe.replace("$(BIN)", str(python.parent)).replace("$(CURDIR)", str(ROOT))
+    subprocess.run(command, shell=True, check=True)
+    assert where_utils_are(python, tmp_path) == str(ROOT / "utils")

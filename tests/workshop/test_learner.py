@@ -1,10 +1,9 @@
 """The learner's copies: no solution outside its fold, nothing lost, no work destroyed; broken sources are refused."""
 import copy
 import json
+import platform
 import re
 import sys
-import tempfile
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -144,8 +143,10 @@ def test_a_file_that_is_no_notebook_is_refused(run, tmp_path, text, message):
 def test_a_small_copy():
     notebook = small()
     notebook.cells[2].update(execution_count=3, outputs=[nbformat.v4.new_output("stream", text="seen")])
+    notebook.metadata.language_info = {"name": "python", "version": "3.0.0"}
     made = learner_copy(notebook)
     nbformat.validate(made)
+    assert made.metadata.language_info.version == platform.python_version()
     assert [cell.cell_type[0] for cell in made.cells] == list("cmccmmmccm")
     exercise, fold = made.cells[2], made.cells[4]
     assert exercise.source == ("def double(x):\n    '''Twice x.'''\n    # Your code here\n    raise "
@@ -202,12 +203,11 @@ def test_the_notebooks_themselves_are_never_written_over(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def copies():
-    """Folder below the root, where the first cells find the repository, with the copies of the real notebooks."""
-    (ROOT / "build").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder:
-        write_copies(ROOT / "notebooks", Path(folder))
-        yield Path(folder)
+def copies(tmp_path_factory):
+    """Folder with the copies of the real notebooks."""
+    folder = tmp_path_factory.mktemp("learner")
+    write_copies(ROOT / "notebooks", folder)
+    return folder
 
 
 def exercises(notebook):
@@ -232,7 +232,8 @@ def test_exercises_are_complete(source):
         assert re.findall("<summary>(Hint .)</summary>", title.source) == ["Hint 1", "Hint 2"]
         assert re.search(r"^\*Difficulty (●○○|●●○|●●●) · \d+ minutes\.\* ", title.source, re.MULTILINE)
         assert cell.metadata.jupyter.source_hidden, "the solution is folded in JupyterLab"
-        assert re.match(f"{BEGIN}|def \\w+\\(.*\\):\n    \"\"\"", cell.source), "a documented function, or free"
+        start = f"((import|from) .+\n+)*(def \\w+\\(.*\\):\n    \"\"\"|{BEGIN})"
+        assert re.match(start, cell.source), "a documented function, or free"
 
 
 def test_no_solution_is_left_outside_its_fold(source, copies):
@@ -251,7 +252,8 @@ def test_no_solution_is_left_outside_its_fold(source, copies):
     assert sources(restore(made)) == sources(source)
 
 
-def test_a_copy_runs_up_to_its_first_exercise(source, copies):
+def test_a_copy_runs_up_to_its_first_exercise(source, copies, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # which make puts on the path
     made = nbformat.read(copies / source.metadata.name, as_version=4)
     _, _, check = exercises(made)[0]
     made.cells = made.cells[:made.cells.index(check) + 1]
