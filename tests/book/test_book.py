@@ -64,10 +64,14 @@ def test_solutions_are_folded(pages, path):
 def test_pictures_have_alternative_text(pages):
     images = [(page, image) for page, soup in pages.items() for image in soup.select("img")]
     assert len(images) > 30 and not [(page, image["src"]) for page, image in images if not image.get("alt")]
-    first = pages["notebooks/0_train_base_cnn.html"].select_one("article img")
-    assert re.match(r"The images: Sixteen ellipses .*\.$", first["alt"])
-    explorer = pages["notebooks/explorer.html"].select_one("article img")
-    assert explorer["alt"].startswith("The network gives the base alone a probability")
+
+
+@pytest.mark.parametrize("path", [*NOTEBOOKS, ROOT / "notebooks" / "explorer.ipynb"], ids=lambda path: path.stem)
+def test_pictures_are_told_as_in_the_notebook(pages, path):
+    outputs = [output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", [])]
+    stored = [output.metadata["image/png"]["alt"] for output in outputs if "image/png" in output.get("data", {})]
+    shown = pages[f"notebooks/{path.stem}.html"].select("div.cell_output img")
+    assert stored and [image["alt"] for image in shown] == stored
 
 
 def test_every_link_and_anchor_resolves(book, pages):
@@ -143,6 +147,22 @@ def test_pages_have_no_barriers(book, browser, axe, width, scheme):
         if tab.evaluate("document.documentElement.scrollWidth > innerWidth"):
             wrong.append(f"{kind}: the page is wider than the screen")
     assert not wrong, "\n".join(wrong)
+    tab.close()
+
+
+CUT = """() => [...document.querySelectorAll(".cell_output *")].filter(
+  e => e.clientWidth > 0 && e.scrollWidth > e.clientWidth && !e.closest("table")).map(
+  e => `${e.tagName}: ${e.scrollWidth} > ${e.clientWidth}: ${e.innerText.trim().slice(0, 60)}`)"""
+
+
+@pytest.mark.parametrize("path", [*NOTEBOOKS, ROOT / "notebooks" / "explorer.ipynb"], ids=lambda path: path.stem)
+def test_no_output_is_cut_at_the_margin(book, browser, path):
+    tab, _ = open_tab(browser, 1280, 800)
+    tab.goto((book / "notebooks" / f"{path.stem}.html").as_uri())
+    assert tab.locator(".bd-sidebar-secondary").is_visible(), "nothing is at its narrowest"
+    assert tab.locator(".cell_output").count() and not tab.evaluate(CUT)
+    tab.locator(".cell_output").first.evaluate("e => e.innerHTML = `<pre>${'x'.repeat(130)}</pre>`")
+    assert len(tab.evaluate(CUT)) >= 1, "a long line is found"
     tab.close()
 
 

@@ -21,9 +21,12 @@ def imported(node):
 
 
 def faults_of_imports(notebook):
-    """What is wrong with the imports of a notebook: each at the top of the first cell that uses its name, once."""
+    """What is wrong with the imports of a notebook: each at the top of the first cell that uses its name, once.
+
+    A learner may leave out an exercise and its check: nobody else may use what they import.
+    """
     first, *others = code_cells(notebook)
-    faults, known, used = [], set(), set()
+    faults, known, used, optional = [], set(), set(), set()
     for cell in (first, *others):
         tree = ast.parse(cell.source)
         top = [node for node in tree.body if isinstance(node, IMPORTS)]
@@ -36,7 +39,10 @@ def faults_of_imports(notebook):
             faults += [f"{cell.id}: {name} is imported and not used in it" for name in here - names]
         faults += [f"{cell.id}: {name} was imported before" for name in here & known]
         faults += [f"{cell.id}: {name} was used before its import" for name in here & used]
+        faults += [f"{cell.id}: {name} comes from an exercise" for name in names & optional]
         known, used = known | here, used | names
+        if {"exercise", "check"} & set(cell.metadata.get("tags", [])):
+            optional |= here
     return faults
 
 
@@ -95,6 +101,13 @@ def notebook(*sources, outputs=()):
 ])
 def test_a_misplaced_import_is_found(sources, fault):
     assert faults_of_imports(notebook(*sources)) == [fault] * bool(fault)
+
+
+def test_what_an_exercise_imports_is_for_itself():
+    small = notebook("x = 1", "import os\n\nos.sep", "os.sep")
+    assert not faults_of_imports(small)
+    small.cells[1].metadata.tags = ["exercise"]
+    assert faults_of_imports(small) == ["cell-2: os comes from an exercise"]
 
 
 def picture(**metadata):

@@ -77,6 +77,13 @@ def test_only_what_is_tagged_is_shown(made):
     assert listed.a["href"] == "0_talk.slides.html" and listed.get_text() == "The first, 2 slides"
 
 
+def test_pictures_are_told_as_in_the_notebook(made):
+    told = 'Bars, the first < the second: "rising".'
+    picture = new_output("display_data", {"image/png": PICTURE}, metadata={"image/png": {"alt": told}})
+    _, _, folder = made([text("# Talk", "slide"), code("x", "-", outputs=[picture])])
+    assert [img["alt"] for img in page(folder).select("img")] == [told]
+
+
 def test_folds_are_open_in_the_notes_only(made):
     fold = "<details><summary>What you should see</summary>\n\nA *curve*.\n\n</details>"
     _, _, folder = made([text("# Talk", "slide"), text(fold, "-"), text(fold, "notes"), text("more", "notes")])
