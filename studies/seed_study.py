@@ -5,7 +5,6 @@ One row a figure: experiment, seed, measure, value. An experiment that is alread
 import argparse
 import csv
 import json
-import platform
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -20,7 +19,7 @@ from tqdm.auto import tqdm
 
 from studies.anatomy import STEPS, run_anatomy
 from utils.measures.alignment import cause_isolate, complement_iia, self_consistency, unaligned_effects
-from utils.checkpoint_utils import BASE_CNN, load_checkpoint, load_or_train_base_cnn
+from utils.checkpoint_utils import BASE_CNN, load_checkpoint, load_or_train_base_cnn, versions
 from utils.counterfactual_data_utils import PairBatch, PairPool
 from utils.das_utils import das_train, iit_train
 from utils.data_utils import COEFFICIENTS, VARIABLE_NAMES, causal_model, create_dataset
@@ -248,7 +247,7 @@ def main() -> None:
         "base_cnn_sha256": load_checkpoint(BASE_CNN)[1]["sha256"], "train_images": TRAIN_IMAGES,
         "train_data_seed": TRAIN_SEED, "test_images": TEST_IMAGES, "test_data_seed": TEST_SEED, "pairs": 10_000,
         "das_steps": DAS_STEPS, "wrong_coefficients": WRONG_COEFFICIENTS, "holdout": HOLDOUT,
-        "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
+        "versions": versions(),
     }
     with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
         futures = [pool.submit(run, *task) for task in tasks]

@@ -2,7 +2,6 @@
 import hashlib
 import json
 import os
-import platform
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,16 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
+from utils.checkpoint_utils import versions
 from studies.sweep.cells import Cell, Settings, cell_from_dict
 
 SORTED_BY = ["method", "network", "coefficients", "layer", "variables", "directions", "behavior_weight", "seed"]
-
-
-def versions() -> dict[str, str]:
-    """What a figure was computed with."""
-    return {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
 
 
 def row_path(folder: Path, cell: Cell, settings: Settings) -> Path:

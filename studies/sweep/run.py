@@ -18,7 +18,8 @@ from joblib import Parallel, delayed, parallel_config
 from tqdm.auto import tqdm
 
 from studies.sweep.cells import Cell, Settings, run_cell
-from studies.sweep.rows import read_row, row_path, table, versions, write_row, write_table
+from studies.sweep.rows import read_row, row_path, table, write_row, write_table
+from utils.checkpoint_utils import versions
 from studies.sweep.tables import TABLES
 from utils.validation import validate_count
 

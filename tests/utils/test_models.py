@@ -248,7 +248,7 @@ def test_checkpoint_round_trip_is_bit_exact(tmp_path, data):
     provenance = {"seed": 7, "recipe": {"lr": 0.1, "steps": [1, 2]}, "note": "é"}
     written = C.save_checkpoint(model, str(tmp_path / "net.pth"), provenance)
     assert sorted(contents(tmp_path)) == ["net.json", "net.pth"]
-    assert {**written, **provenance} == written and set(written["versions"]) == {"torch", "numpy", "python"}
+    assert {**written, **provenance} == written and set(written["versions"]) == {"project", "torch", "numpy", "python"}
     assert written["sha256"] == hashlib.sha256((tmp_path / "net.pth").read_bytes()).hexdigest()
     torch.manual_seed(99)
     loaded, found = C.load_checkpoint(str(tmp_path / "net.pth"), CPU)
