@@ -49,7 +49,7 @@ def save_intervenable(
     """
     ours = isinstance(intervenable, pv.IntervenableModel) and hasattr(get_intervention(intervenable), "rotate_layer")
     if not ours:
-        raise TypeError(f"intervenable must come from build_intervenable, got {type(intervenable).__name__}")
+        raise TypeError(f"intervenable must be one that build_intervenable made, got {type(intervenable).__name__}")
     if not isinstance(provenance, dict):
         raise TypeError(f"provenance must be a dict, got {type(provenance).__name__}")
     groups, interventions = validate_groups(groups, ANY_NUMBER), list(intervenable.interventions.values())
