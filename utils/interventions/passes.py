@@ -7,7 +7,7 @@ import torch
 from torch.nn.utils import parametrize
 
 from utils.interventions.build import get_intervention, get_layer, own_subspaces
-from utils.interventions.layers import find_layer, name_input, rewire
+from utils.interventions.layers import find_layer, first_rows, name_input, rewire
 from utils.interventions.rotated_space import pv
 from utils.model_utils import read_logits, validate_batch
 
@@ -35,7 +35,7 @@ def swap_in_one_pass(
 
     def append_swapped(activations: torch.Tensor) -> torch.Tensor:
         swapped = intervention.swap(activations, sources, columns)
-        return torch.cat([activations[:b], swapped]) if keep_bases else swapped
+        return torch.cat([first_rows(activations, b), swapped]) if keep_bases else swapped
 
     with rewire(find_layer(intervenable.model, get_layer(intervenable)), append_swapped):
         return read_logits(intervenable.model(X))

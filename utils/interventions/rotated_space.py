@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from utils.interventions.layers import flatten_neurons, restore_neurons
+from utils.interventions.layers import first_rows, flatten_neurons, restore_neurons
 from utils.interventions.rotation import RotateLayer
 from utils.model_utils import LAYER_SIZES, PyTorchCNN
 from utils.validation import validate_count
@@ -91,15 +91,12 @@ class CustomLowRankRotatedSpaceIntervention(pv.TrainableIntervention, pv.Distrib
         Returns:
             the intervened activations (b, ...) of the bases.
         """
-        weight: torch.Tensor = self.rotate_layer.weight
+        tall, small = self.rotate_layer.factors()  # rows are multiplied by both in turn, their product would be large
         b, flat = sources.shape[1], flatten_neurons(activations, self.position)
-        coordinates, kept = flat @ weight, sum(columns, [])
+        coordinates, kept = flat @ tall @ small, as_slice(sum(columns, []))
         taken = [coordinates.index_select(0, rows)[:, own] for rows, own in zip(sources, map(as_slice, columns))]
-        if kept == list(range(weight.shape[1])):  # to pick out all of them would copy the matrix
-            change = torch.cat(taken, dim=1) - coordinates[:b]
-        else:
-            change, weight = torch.cat(taken, dim=1) - coordinates[:b, kept], weight[:, kept]
-        return restore_neurons(torch.addmm(flat[:b], change, weight.T), activations[:b], self.position)
+        change = (torch.cat(taken, dim=1) - coordinates[:b, kept]) @ small[:, kept].T
+        return restore_neurons(torch.addmm(first_rows(flat, b), change, tall.T), activations[:b], self.position)
 
     def columns(self, chosen: Sequence[int]) -> list[int]:
         """The directions of the chosen blocks, each once; of a partition, or each direction a block of its own."""

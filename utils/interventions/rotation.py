@@ -6,8 +6,9 @@ from torch.nn.utils import parametrize
 MAX_CONDITION = 30.0  # Cholesky squares it, and float32 has seven digits
 
 
-def orthonormalize(raw: torch.Tensor) -> torch.Tensor:
-    """Orthonormal columns with the span of a tall matrix: the Q of its QR decomposition, R's diagonal positive.
+def factorize(raw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """A tall and a small matrix whose product has orthonormal columns with the span of ``raw``: the Q of its QR
+    decomposition, R's diagonal positive.
 
     By Cholesky, raw^T raw = L L^T and Q = raw L^-T: ten times as fast as Householder's QR, as only the small triangle
     is inverted. Where the columns are nearly dependent that would lose digits, and QR does it.
@@ -16,16 +17,24 @@ def orthonormalize(raw: torch.Tensor) -> torch.Tensor:
         raw: (n, m), n >= m.
 
     Returns:
-        (n, m), differentiable.
+        (n, m) and (m, m), differentiable.
     """
-    triangle, failed = torch.linalg.cholesky_ex(raw.T @ raw)
+    half = raw.detach().T @ raw
+    gram = 2 * half - half.detach()  # raw^T raw, both of whose factors bring the same gradient: one product for both
+    triangle, failed = torch.linalg.cholesky_ex(gram)
     identity = torch.eye(raw.shape[1], dtype=raw.dtype, device=raw.device)
     inverse = torch.linalg.solve_triangular(triangle, identity, upper=False)
     condition = triangle.detach().norm() * inverse.detach().norm() / raw.shape[1]
     if not failed and condition < MAX_CONDITION:  # False for nan, too
-        return raw @ inverse.T
+        return raw, inverse.T
     q, r = torch.linalg.qr(raw)
-    return q * r.diagonal().sign()
+    return q, r.diagonal().sign().diag()
+
+
+def orthonormalize(raw: torch.Tensor) -> torch.Tensor:
+    """Orthonormal columns with the span of a tall matrix (n, m), n >= m, as in ``factorize``."""
+    tall, small = factorize(raw)
+    return tall @ small
 
 
 class _Orthonormal(nn.Module):
@@ -45,6 +54,10 @@ class RotateLayer(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(orthonormalize(torch.randn(n, m)))
         parametrize.register_parametrization(self, "weight", _Orthonormal())
+
+    def factors(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """``weight`` as a product of (n, m) and (m, m), not multiplied out."""
+        return factorize(self.parametrizations["weight"].original)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Coordinates (b, m) of activations (b, n)."""
