@@ -18,9 +18,10 @@ import torch
 from tqdm.auto import tqdm
 
 from studies.anatomy import STEPS, run_anatomy
+from studies.pools import HOLDOUT, HoldoutPool, ShuffledPool
 from utils.measures.alignment import cause_isolate, complement_iia, self_consistency, unaligned_effects
 from utils.checkpoint_utils import BASE_CNN, load_checkpoint, load_or_train_base_cnn, versions
-from utils.counterfactual_data_utils import PairBatch, PairPool
+from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import das_train, iit_train
 from utils.data_utils import COEFFICIENTS, VARIABLE_NAMES, causal_model, create_dataset
 from utils.interventions.build import get_coordinates
@@ -34,46 +35,7 @@ from utils.measures.response import dose_response, map_iia, slope_and_correlatio
 STUDY = Path(__file__).resolve().parent / "seed_study.csv"
 FIELDS = ("experiment", "seed", "measure", "value")
 WRONG_COEFFICIENTS = (0.6, 0.4, 0.2)
-HOLDOUT = (0.4, 0.7)  # bounds, for circularity and area alike, of the combinations that one network never sees
 DAS_STEPS = 150
-
-
-def in_holdout(labels: np.ndarray) -> np.ndarray:
-    """Which labels (n, 3) lie in the block that ``HoldoutPool`` leaves out: bools (n,)."""
-    low, high = HOLDOUT
-    inside = (labels[:, [0, 2]] >= low) & (labels[:, [0, 2]] <= high)
-    return inside[:, 0] & inside[:, 1]
-
-
-class ShuffledPool(PairPool):
-    """A control: counterfactual answers dealt out to the wrong pairs, the answers to the bases left right."""
-
-    def draw(self, batch_size: int, rng: np.random.Generator) -> PairBatch:
-        """As for ``PairPool``."""
-        pairs = super().draw(batch_size, rng)
-        return pairs._replace(y_counterfactual=pairs.y_counterfactual[torch.from_numpy(rng.permutation(batch_size))])
-
-
-class HoldoutPool(PairPool):
-    """Never shows a combination of circularity and area from the block, neither as an image nor as a counterfactual.
-
-    For three sources, one variable each. A tuple whose counterfactual would lie in the block is swapped with itself.
-    """
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        keep = ~in_holdout(self.labels)
-        self.images, self.labels = self.images[keep], self.labels[keep]
-
-    def draw(self, batch_size: int, rng: np.random.Generator) -> PairBatch:
-        """As for ``PairPool``."""
-        pairs = super().draw(batch_size, rng)
-        z = self.labels[pairs.base]
-        counterfactual = np.stack([z[pairs.sources[i], v] for i, (v,) in enumerate(self.variables)], axis=1)
-        barred = torch.from_numpy(in_holdout(counterfactual))
-        sources = torch.where(barred, torch.arange(batch_size), pairs.sources)
-        answers = torch.where(barred, pairs.y_base, pairs.y_counterfactual)
-        return pairs._replace(sources=sources, y_counterfactual=answers)
 
 
 def fit_das(model: torch.nn.Module, images: np.ndarray, labels: np.ndarray, seed: int) -> pv.IntervenableModel:

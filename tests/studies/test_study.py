@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from studies import anatomy, recipes, seed_study
+from studies import anatomy, pools, recipes, seed_study
 from utils.checkpoint_utils import BASE_CNN, load_checkpoint
 from utils.data_utils import causal_model, create_dataset
 from utils.model_utils import PyTorchCNN
@@ -39,21 +39,21 @@ def counterfactuals(pool, pairs):
 
 
 def test_the_held_out_block_is_never_shown(data):
-    pool = seed_study.HoldoutPool(*data, THREE)
-    assert 0 < seed_study.in_holdout(data[1]).sum() and len(pool) == (~seed_study.in_holdout(data[1])).sum()
+    pool = pools.HoldoutPool(*data, THREE)
+    assert 0 < pools.in_holdout(data[1]).sum() and len(pool) == (~pools.in_holdout(data[1])).sum()
     rng = np.random.default_rng(0)
     barred = 0
     for _ in range(20):
         pairs = pool.draw(200, rng)
         shown = counterfactuals(pool, pairs)
-        assert not seed_study.in_holdout(shown).any() and not seed_study.in_holdout(pool.labels[pairs.base]).any()
+        assert not pools.in_holdout(shown).any() and not pools.in_holdout(pool.labels[pairs.base]).any()
         np.testing.assert_array_equal(causal_model(shown), pairs.y_counterfactual)
         barred += (pairs.sources == torch.arange(200)).all(dim=0).sum().item()
     assert barred > 50  # the block does come up, and is swapped with itself
 
 
 def test_shuffled_answers_are_those_of_other_pairs(data):
-    pool = seed_study.ShuffledPool(*data, THREE)
+    pool = pools.ShuffledPool(*data, THREE)
     pairs = pool.draw(1000, np.random.default_rng(0))
     right = causal_model(counterfactuals(pool, pairs))
     assert sorted(right) == sorted(pairs.y_counterfactual.tolist())

@@ -1,0 +1,45 @@
+"""Pairs for two controls of the study over seeds: with wrong answers, and without a block of combinations."""
+import numpy as np
+import torch
+
+from utils.counterfactual_data_utils import PairBatch, PairPool
+
+HOLDOUT = (0.4, 0.7)  # bounds, for circularity and area alike, of the combinations that one network never sees
+
+
+def in_holdout(labels: np.ndarray) -> np.ndarray:
+    """Which labels (n, 3) lie in the block that ``HoldoutPool`` leaves out: bools (n,)."""
+    low, high = HOLDOUT
+    inside = (labels[:, [0, 2]] >= low) & (labels[:, [0, 2]] <= high)
+    return inside[:, 0] & inside[:, 1]
+
+
+class ShuffledPool(PairPool):
+    """A control: counterfactual answers dealt out to the wrong pairs, the answers to the bases left right."""
+
+    def draw(self, batch_size: int, rng: np.random.Generator) -> PairBatch:
+        """As for ``PairPool``."""
+        pairs = super().draw(batch_size, rng)
+        return pairs._replace(y_counterfactual=pairs.y_counterfactual[torch.from_numpy(rng.permutation(batch_size))])
+
+
+class HoldoutPool(PairPool):
+    """Never shows a combination of circularity and area from the block, neither as an image nor as a counterfactual.
+
+    For three sources, one variable each. A tuple whose counterfactual would lie in the block is swapped with itself.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        keep = ~in_holdout(self.labels)
+        self.images, self.labels = self.images[keep], self.labels[keep]
+
+    def draw(self, batch_size: int, rng: np.random.Generator) -> PairBatch:
+        """As for ``PairPool``."""
+        pairs = super().draw(batch_size, rng)
+        z = self.labels[pairs.base]
+        counterfactual = np.stack([z[pairs.sources[i], v] for i, (v,) in enumerate(self.variables)], axis=1)
+        barred = torch.from_numpy(in_holdout(counterfactual))
+        sources = torch.where(barred, torch.arange(batch_size), pairs.sources)
+        answers = torch.where(barred, pairs.y_base, pairs.y_counterfactual)
+        return pairs._replace(sources=sources, y_counterfactual=answers)
