@@ -1,4 +1,6 @@
 """Trainable orthonormal directions."""
+from typing import cast
+
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
@@ -50,6 +52,8 @@ class _Orthonormal(nn.Module):
 class RotateLayer(nn.Module):
     """Orthonormal directions in the columns of ``weight`` (n, m), trainable; maps (b, n) to (b, m)."""
 
+    parametrizations: nn.ModuleDict
+
     def __init__(self, n: int, m: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(orthonormalize(torch.randn(n, m)))
@@ -57,7 +61,8 @@ class RotateLayer(nn.Module):
 
     def factors(self) -> tuple[torch.Tensor, torch.Tensor]:
         """``weight`` as a product of (n, m) and (m, m), not multiplied out."""
-        return factorize(self.parametrizations["weight"].original)
+        weight = cast(parametrize.ParametrizationList, self.parametrizations["weight"])
+        return factorize(weight.original)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Coordinates (b, m) of activations (b, n)."""
