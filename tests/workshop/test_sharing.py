@@ -227,7 +227,7 @@ class ReadOnlyCopy:
 
     def __init__(self, folder):
         self.root, self.home = folder / "repository", folder / "home"
-        for name in ("utils", "pytorch_models", "notebooks"):
+        for name in ("utils", "studies", "pytorch_models", "notebooks"):
             shutil.copytree(ROOT / name, self.root / name, ignore=shutil.ignore_patterns("__pycache__"))
         self.home.mkdir()
 
