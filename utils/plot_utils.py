@@ -67,7 +67,7 @@ def format_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
 def score_table(scores: Mapping[str, Score]) -> pd.DataFrame:
     """Scores by name, one a row, each beside its baselines, its ceiling and its n: text, to be looked at."""
     rows = {name: {
-        "IIA": score.iia, "95% interval": f"{score.low:.3f} to {score.high:.3f}", "flip-IIA": score.flip_iia,
+        "IIA": score.iia, "95%": f"{score.low:.3f}–{score.high:.3f}", "flip-IIA": score.flip_iia,
         "normalized": score.normalized_iia, "keep": score.keep, "copy": score.copy, "majority": score.majority,
         "ceiling": score.ceiling, "n": score.n,
     } for name, score in scores.items()}
