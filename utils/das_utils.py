@@ -11,8 +11,8 @@ from tqdm.auto import tqdm
 
 from utils.counterfactual_data_utils import Batch, PairPool, fresh_batches, given_batches
 from utils.interventions.build import build_intervenable, get_basis, get_coordinates, own_columns
-from utils.interventions.passes import (interchange, select_subspaces, swap_in_one_pass, swaps_own_blocks,
-                                        validate_intervenable, validate_pairs)
+from utils.interventions.passes import (can_share_a_pass, interchange, select_subspaces, swap_in_one_pass,
+                                        swaps_own_blocks, validate_intervenable, validate_pairs)
 from utils.interventions.rotated_space import CNNConfig, CustomLowRankRotatedSpaceIntervention, pv
 from utils.model_utils import (accuracy, answer_loss, count_answers, model_device, one_cycle, to_probabilities,
                                validate_batch, validate_targets)
@@ -45,6 +45,8 @@ def fit(
         with tqdm(batches, total=num_steps, desc=name, leave=False) as bar:
             for batch in bar:
                 X, b = batch.X.to(device), len(batch.y_counterfactual)
+                if columns and not history["lr"] and not can_share_a_pass(intervenable, X):
+                    columns = None
                 if columns:
                     logits = swap_in_one_pass(intervenable, X, batch.sources.to(device), columns, keep_bases)
                 else:

@@ -9,7 +9,7 @@ from torch.nn.utils import parametrize
 from utils.interventions.build import get_intervention, get_layer, own_subspaces
 from utils.interventions.layers import find_layer, first_rows, name_input, rewire
 from utils.interventions.rotated_space import pv
-from utils.model_utils import read_logits, validate_batch
+from utils.model_utils import evaluating, model_device, read_logits, validate_batch
 
 
 def swap_in_one_pass(
@@ -19,7 +19,7 @@ def swap_in_one_pass(
     """Logits under the interchange, from a single pass of bases and sources through the network.
 
     On its way out of the aligned layer the batch is joined by, or gives way to, its bases with their subspaces
-    swapped; the rest of the network answers for all that goes on.
+    swapped; the rest of the network answers for all that goes on. Only for networks that ``can_share_a_pass``.
 
     Args:
         intervenable: all of whose interventions are one, see ``build.own_columns``.
@@ -39,6 +39,24 @@ def swap_in_one_pass(
 
     with rewire(find_layer(intervenable.model, get_layer(intervenable)), append_swapped):
         return read_logits(intervenable.model(X))
+
+
+def can_share_a_pass(intervenable: pv.IntervenableModel, X: torch.Tensor) -> bool:
+    """Whether the aligned layer's output is all that the answers to inputs (n, ...) follow from, row by row.
+
+    Not so where a skip connection, a mask or the like leads around the layer: it would meet other rows behind it than
+    those it belongs to.
+    """
+    model, order = intervenable.model, [1, 0, 1]
+    X = X[[0, -1]].to(model_device(model))
+    with torch.no_grad(), evaluating(model):
+        expected = read_logits(model(X))[order]
+        try:
+            with rewire(find_layer(model, get_layer(intervenable)), lambda rows: rows[order]):
+                found = read_logits(model(X))
+        except (RuntimeError, ValueError, IndexError):
+            return False
+    return found.shape == expected.shape and torch.allclose(found, expected, rtol=0.01, atol=1e-3)
 
 
 def interchange(
