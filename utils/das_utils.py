@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from utils.counterfactual_data_utils import Batch, PairPool, fresh_batches, given_batches
 from utils.interventions.build import build_intervenable, get_basis, get_coordinates, own_columns
+from utils.interventions.layers import find_normalizations
 from utils.interventions.passes import (can_share_a_pass, interchange, select_subspaces, swap_in_one_pass,
                                         swaps_own_blocks, validate_intervenable, validate_pairs)
 from utils.interventions.rotated_space import CNNConfig, CustomLowRankRotatedSpaceIntervention, pv
@@ -33,6 +34,8 @@ def fit(
     intervenable.disable_model_gradients()
     if train_model:
         intervenable.enable_model_gradients()
+        for normalization in find_normalizations(intervenable.model):
+            normalization.eval()
     parameters = list({id(p): p for p in intervenable.parameters() if p.requires_grad}.values())  # links repeat
     if not parameters:
         raise ValueError("intervenable has nothing to train: its interventions have no parameters")
@@ -137,7 +140,8 @@ def iit_train(
 
     The loss is the cross-entropy of the intervened answer against the causal model's counterfactual answer, plus
     ``behavior_weight`` times that of the plain answer against the base label. Give either fixed pairs or a pool, from
-    which every step draws new ones.
+    which every step draws new ones. Batch normalization uses its running statistics and leaves them as they are, so that
+    swapped inputs do not shift plain ones: a network that has it is trained on the task first, by ``model_utils.train``.
 
     Args:
         intervenable: from ``build_intervenable`` or pyvene; frozen and in eval mode again afterwards.

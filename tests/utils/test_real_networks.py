@@ -12,7 +12,8 @@ from torch import nn
 from utils import das_utils
 from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import build_intervenable, das_train, get_basis, get_coordinates, iit_predict, iit_train
-from utils.model_utils import predict, train
+from utils.measure_utils import score_alignment
+from utils.model_utils import evaluate, predict, train
 
 VALUES = np.random.default_rng(0).integers(0, 2, (400, 2)).astype(float)  # two variables, each 0 or 1
 INPUTS = (np.repeat(VALUES, 4, axis=1) + np.random.default_rng(1).normal(0, 0.2, (400, 8))).astype(np.float32)
@@ -111,3 +112,44 @@ def test_a_step_is_right_also_where_a_skip_connection_leads_around_the_layer(mon
     assert not behavior_weight or history["behavior_loss"] == pytest.approx([plain], abs=1e-4)
     history, _, intervenable = first_step(iit_train, model, behavior_weight=behavior_weight, **POOL)
     assert len(history["lr"]) == 1 and np.isfinite(history["interchange_loss"]).all()
+
+
+# batch normalization and dropout
+
+
+def test_swapped_halves_do_not_shift_the_statistics_of_plain_ones():
+    model = learned(normalized=True)
+    y_base = torch.from_numpy(either(VALUES[:50])).float()
+    statistics = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    assert len(statistics) == 6 and statistics["norm_after.running_mean"].abs().min() > 0
+    plain = nn.functional.binary_cross_entropy(predict(model, GIVEN["X_base"]), y_base).item()
+    torch.manual_seed(1)
+    basis = get_basis(build_intervenable(copy.deepcopy(model), "middle", 4, 1, example=torch.zeros(1, 8)))
+    swapped = by_hooks(model.eval(), "middle", basis, GIVEN["X_base"], GIVEN["X_sources"][0])
+    history, moved, intervenable = first_step(
+        iit_train, model, batch_size=50, y_base=y_base, behavior_weight=1.0, **GIVEN)
+    loss = nn.functional.binary_cross_entropy_with_logits(swapped, GIVEN["y_counterfactual"]).item()
+    assert history["behavior_loss"] == pytest.approx([plain], abs=1e-5)
+    assert history["interchange_loss"] == pytest.approx([loss], abs=1e-5)
+    assert all(torch.equal(buffer, statistics[name]) for name, buffer in intervenable.model.named_buffers())
+    names = [name for name, _ in model.named_parameters()]
+    assert all(moved[names.index(f"norm_{side}.weight")].abs().sum() > 0 for side in ("before", "after"))
+
+
+def test_iit_induces_a_variable_behind_batch_normalization():
+    model = learned(normalized=True)
+    intervenable = build_intervenable(model, "middle", 2, 1, example=torch.zeros(1, 8))
+    pool = PairPool(INPUTS, VALUES, [[0]], causal_model=either)
+    iit_train(intervenable, pool=pool, num_steps=150, batch_size=100, lr=0.01, behavior_weight=1.0)
+    new = np.random.default_rng(2)
+    values = new.integers(0, 2, (500, 2)).astype(float)
+    inputs = (np.repeat(values, 4, axis=1) + new.normal(0, 0.2, (500, 8))).astype(np.float32)
+    score = score_alignment(intervenable, inputs, values, [[0]], n=2000, causal_model=either)
+    assert score.iia > 0.97 and score.flip_iia > 0.95 and max(score.keep, score.copy, score.majority) < 0.6
+    assert evaluate(model, torch.from_numpy(inputs), torch.from_numpy(either(values))) > 0.97
+
+
+def test_batch_normalization_without_running_statistics_is_refused():
+    model = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4, track_running_stats=False), nn.Linear(4, 1))
+    with pytest.raises(ValueError, match="model must keep running statistics"):
+        build_intervenable(model, "0", 1, example=torch.zeros(1, 8))

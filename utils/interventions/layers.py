@@ -60,6 +60,19 @@ def rewire(module: nn.Module, change: Callable[[torch.Tensor], torch.Tensor]) ->
         handle.remove()
 
 
+def find_normalizations(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """The batch normalizations of a network, which mix rows of a batch wherever they do not use running statistics.
+
+    Raises:
+        ValueError: one keeps none, so that a swap would change the answers to other pairs.
+    """
+    found = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    if any(module.running_mean is None for module in found):
+        raise ValueError("model must keep running statistics in batch normalization (track_running_stats=True), or "
+                         "one input would change the answers to others")
+    return found
+
+
 def name_input(model: nn.Module) -> str:
     """The name of the argument that ``model.forward`` takes its inputs by: pyvene passes them by name.
 
@@ -98,6 +111,7 @@ def measure_layer(model: nn.Module, layer: str, example: torch.Tensor, position:
     """
     module, example = find_layer(model, layer), validate_batch(example, model, "example")
     name_input(model)
+    find_normalizations(model)
     try:
         runs = [(n, _watch(model, module, example[:1].repeat(n, *[1] * (example.ndim - 1)))) for n in (2, 3)]
     except (RuntimeError, IndexError) as error:
