@@ -98,7 +98,7 @@ sweep: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m studies.sweep.run $(TABLES)
 
 bench: $(VENV)/.installed-benchmarks
-	for part in steps passes growth everyday report; do $(BIN)/python -m studies.benchmarks.$$part || exit 1; done
+	for part in steps rotation growth everyday report; do $(BIN)/python -m studies.benchmarks.$$part || exit 1; done
 
 bench-slow: $(VENV)/.installed-benchmarks
 	$(BIN)/python -m studies.benchmarks.steps --slow

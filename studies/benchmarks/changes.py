@@ -10,13 +10,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from studies.benchmarks.rotation import householder_factors
+from studies.recipes import RECIPES
 from utils.checkpoint_utils import load_or_train_base_cnn
-from utils.counterfactual_data_utils import PairBatch, PairPool
+from utils.counterfactual_data_utils import Batch, PairBatch, PairPool
 from utils.das_utils import iit_train
 from utils.data_utils import causal_model, intervene_on_labels
 from utils.interventions.rotated_space import pv
-from studies.recipes import RECIPES
-from utils.training_utils import Batch
 
 
 class FlipBalancedPool(PairPool):
@@ -40,20 +40,7 @@ def draw_once(pool: PairPool, batch_size: int, num_steps: int, seed: int) -> Ite
     images, rng = torch.from_numpy(pool.images), np.random.default_rng(seed)
     kept = [pool.draw(batch_size, rng) for _ in range(10_000 // batch_size)]
     for pairs in islice(cycle(kept), num_steps):
-        base = images[pairs.base]
-        yield Batch(base, base, pairs.sources, pairs.y_base, pairs.y_counterfactual, None)
-
-
-def own_sources(pool: PairPool, batch_size: int, num_steps: int, seed: int) -> Iterator[Batch]:
-    """In place of ``fresh_batches``: sources that are not among the bases and need a plain pass of their own."""
-    images, rng = torch.from_numpy(pool.images), np.random.default_rng(seed)
-    for _ in range(num_steps):
-        index = rng.choice(len(pool), size=(2, batch_size))
-        z = pool.labels[index]
-        y = [torch.from_numpy(causal_model(labels, pool.coefficients))
-             for labels in (z[0], intervene_on_labels(z[0], z[1:], pool.variables))]
-        plain = images[index.ravel()]
-        yield Batch(plain[:batch_size], plain, batch_size + torch.arange(batch_size)[None], *y, None)
+        yield Batch(images[pairs.base], pairs.sources, pairs.y_base, pairs.y_counterfactual, None)
 
 
 def _with_sigmoid(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -83,8 +70,8 @@ CHANGES = {
     "sigmoid and BCE in place of logits": Change(
         patches={"torch.nn.functional.binary_cross_entropy_with_logits": _with_sigmoid}),
     "torch's own memory format": Change(memory_format=torch.contiguous_format),
-    "QR at every use": Change(patches={"torch.nn.utils.parametrize.cached": contextlib.nullcontext}),
-    "sources with a pass of their own": Change(patches={"utils.das_utils.fresh_batches": own_sources}),
+    "QR in place of Cholesky": Change(patches={"utils.interventions.rotation.factorize": householder_factors}),
+    "pyvene's own call, which runs the sources": Change(patches={"utils.das_utils.swaps_own_blocks": lambda _: False}),
     "10,000 pairs drawn once": Change(patches={"utils.das_utils.fresh_batches": draw_once}),
     "half of the pairs flip": Change(pool=FlipBalancedPool),
     "no behavior loss": Change({"behavior_weight": 0.0}),
@@ -104,7 +91,9 @@ def train_changed(change: Change, images: np.ndarray, labels: np.ndarray, seed: 
                   num_steps: int = STEPS) -> pv.IntervenableModel:
     """Single-source IIT at conv1 from the base CNN, by our recipe but for its length and one change."""
     recipe = replace(RECIPES["single"], **{"num_steps": num_steps, **change.recipe})
-    intervenable = recipe.build(load_or_train_base_cnn()[0].to(memory_format=change.memory_format), seed)
+    model = load_or_train_base_cnn()[0]
+    model.to(memory_format=change.memory_format)  # type: ignore[call-overload]  # torch's types leave it out
+    intervenable = recipe.build(model, seed)
     pool = change.pool(images, labels, recipe.variables)
     with contextlib.ExitStack() as stack:
         for name, function in change.patches.items():

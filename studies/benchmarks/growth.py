@@ -20,7 +20,7 @@ ROUNDS, PASSES = 4, 2
 def step(directions: int = 16, num_sources: int = 1, batch_size: int = 256, images: int = 5000) -> list[float]:
     """Seconds of steps through utils at conv1."""
     pool = make_pool(num_sources, images)
-    return time_fit(make_ours(directions, num_sources), pool, ROUNDS, batch_size=batch_size)[0]["utils"]
+    return time_fit(make_ours("conv1", directions, num_sources), pool, ROUNDS, batch_size=batch_size)[0]["utils"]
 
 
 def rotation(neurons: int, directions: int = 64) -> list[float]:

@@ -1,18 +1,22 @@
-"""Three ways to take the same step of IIT at conv1: by hand, by this project's utils, by pyvene's stock rotation."""
+"""Four ways to take the same step of IIT: by hand, by pyvene's own call with our rotation or its own, and (in steps)
+by utils."""
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from utils.counterfactual_data_utils import PairPool
-from utils.interventions.layers import flatten_neurons
+from utils.interventions.build import get_layer
+from utils.interventions.layers import find_layer, flatten_neurons, restore_neurons
+from utils.interventions.passes import interchange
 from utils.interventions.rotated_space import CNNConfig, pv
 from utils.model_utils import PyTorchCNN
 
 GROUPS = {1: [[0, 1]], 2: [[0], [1]], 3: [[0], [1], [2]]}  # number of sources -> the variables that each sets
 LR = 1e-2
+Step = Callable[[], float]
 
 
 def raw_rotation(intervenable: pv.IntervenableModel) -> torch.Tensor:
@@ -20,45 +24,69 @@ def raw_rotation(intervenable: pv.IntervenableModel) -> torch.Tensor:
     return next(iter(intervenable.interventions.values())).rotate_layer.parametrizations.weight.original
 
 
-def by_hand(
-    intervenable: pv.IntervenableModel, pool: PairPool, batch_size: int, lr: float = LR, seed: int = 0
-) -> Callable[[], float]:
-    """IIT at conv1 in plain torch, on a copy of the weights: the lower bound. Each call is a step; it returns the loss.
+def _make_step(parameters: Iterable[torch.Tensor], answer: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+               pool: PairPool, batch_size: int) -> Step:
+    """A call that draws pairs, takes a step of Adam on both losses and returns their sum.
 
-    One plain pass of the bases, who are each other's sources, up to the logits; from it, by a hook, conv1's output and
-    the coordinates of bases and sources; a second pass that begins with the swapped activations.
+    ``answer`` takes images (b, 1, 28, 28) and the rows of their sources (k, b) and returns the logits (2b,) of the
+    plain and then of the intervened bases.
     """
-    model = copy.deepcopy(intervenable.model).requires_grad_(True)
-    raw = raw_rotation(intervenable).detach().clone().requires_grad_(True)
-    optimizer = torch.optim.Adam([*model.parameters(), raw], lr=lr)
-    images, rng = torch.from_numpy(pool.images), np.random.default_rng(seed)
-    size = raw.shape[1] // len(pool.variables)
+    optimizer = torch.optim.Adam(parameters, lr=LR, fused=True)
+    images, rng = torch.from_numpy(pool.images), np.random.default_rng(0)
 
     def step() -> float:
-        kept: list[torch.Tensor] = []
         pairs = pool.draw(batch_size, rng)
-        X = images[pairs.base]
-        q, r = torch.linalg.qr(raw)
-        basis = q * r.diagonal().sign()
-
-        handle = model.conv1.register_forward_hook(lambda module, args, output: kept.append(output))
-        plain = model(X, logits=True).squeeze(1)
-        handle.remove()
-        flat = flatten_neurons(kept.pop())
-        coordinates = flat @ basis
-        taken = [coordinates[rows, i * size:(i + 1) * size] for i, rows in enumerate(pairs.sources)]
-        swapped = torch.addmm(flat, torch.cat(taken, dim=1) - coordinates, basis.T)
-
-        swapped = swapped.view(-1, 28, 28, 16).permute(0, 3, 1, 2)
-        intervened = model(swapped, logits=True, resume_at="conv1").squeeze(1)
-        loss = (F.binary_cross_entropy_with_logits(intervened, pairs.y_counterfactual)
-                + F.binary_cross_entropy_with_logits(plain, pairs.y_base))
+        logits = answer(images[pairs.base], pairs.sources)
+        loss = (F.binary_cross_entropy_with_logits(logits[batch_size:], pairs.y_counterfactual)
+                + F.binary_cross_entropy_with_logits(logits[:batch_size], pairs.y_base))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         return loss.item()
 
     return step
+
+
+def by_hand(intervenable: pv.IntervenableModel, pool: PairPool, batch_size: int) -> Step:
+    """IIT in plain torch, on a copy of the weights: the lower bound. Nothing is checked, recorded or general.
+
+    One run of the network: on the way out of the layer, a hook appends the bases with their coordinates swapped.
+    """
+    model = copy.deepcopy(intervenable.model).requires_grad_(True)
+    raw = raw_rotation(intervenable).detach().clone().requires_grad_(True)
+    identity, size = torch.eye(raw.shape[1]), raw.shape[1] // len(pool.variables)
+    sources: list[torch.Tensor] = []
+
+    def append_swapped(module: torch.nn.Module, args: tuple, output: torch.Tensor) -> torch.Tensor:
+        half = raw.detach().T @ raw
+        gram = 2 * half - half.detach()  # raw^T raw, with one product in the backward pass in place of two
+        inverse = torch.linalg.solve_triangular(torch.linalg.cholesky(gram), identity, upper=False)
+        flat = flatten_neurons(output)
+        coordinates = flat @ raw @ inverse.T  # Q = raw @ inverse.T is large, and never multiplied out
+        taken = [coordinates[rows, i * size:(i + 1) * size] for i, rows in enumerate(sources)]
+        change = (torch.cat(taken, dim=1) - coordinates) @ inverse
+        return torch.cat([output, restore_neurons(torch.addmm(flat, change, raw.T), output)])
+
+    def answer(X: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        sources[:] = rows
+        return model(X)[:, 0]
+
+    find_layer(model, get_layer(intervenable)).register_forward_hook(append_swapped)
+    return _make_step([*model.parameters(), raw], answer, pool, batch_size)
+
+
+def _trainable(intervenable: pv.IntervenableModel) -> list[torch.Tensor]:
+    intervenable.enable_model_gradients()
+    return list({id(p): p for p in intervenable.parameters() if p.requires_grad}.values())
+
+
+def by_pyvene(intervenable: pv.IntervenableModel, pool: PairPool, batch_size: int) -> Step:
+    """Our rotation by pyvene's own call, which runs each source through the network, then the bases, plain and
+    intervened. It trains what it is given."""
+    def answer(X: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+        return interchange(intervenable, X, [X[rows] for rows in sources], keep_bases=True)
+
+    return _make_step(_trainable(intervenable), answer, pool, batch_size)
 
 
 class StockRotation(pv.LowRankRotatedSpaceIntervention):
@@ -74,8 +102,8 @@ class StockRotation(pv.LowRankRotatedSpaceIntervention):
 
 def build_stock(model: PyTorchCNN, layer: str, size: int, num_sources: int = 1) -> pv.IntervenableModel:
     """A network with ``size`` stock directions for each source, in the memory format that torch gives it."""
-    model.to(memory_format=torch.contiguous_format)
-    model.config = CNNConfig()
+    model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's types leave it out
+    model.config = CNNConfig()  # type: ignore[assignment]  # pyvene wants one
     shared = {"component": f"{layer}.output", "low_rank_dimension": size * num_sources}
     if num_sources > 1:
         blocks = [list(range(i * size, (i + 1) * size)) for i in range(num_sources)]
@@ -85,27 +113,14 @@ def build_stock(model: PyTorchCNN, layer: str, size: int, num_sources: int = 1) 
     return pv.IntervenableModel(config, model)
 
 
-def by_stock(
-    intervenable: pv.IntervenableModel, pool: PairPool, batch_size: int, lr: float = LR, seed: int = 0
-) -> Callable[[], float]:
-    """The same two losses as pyvene's tutorials train them: pyvene runs the sources itself. Each call is a step."""
-    intervenable.enable_model_gradients()
-    parameters = {id(p): p for p in intervenable.parameters() if p.requires_grad}
-    optimizer = torch.optim.Adam(parameters.values(), lr=lr)
-    images, rng = torch.from_numpy(pool.images), np.random.default_rng(seed)
+def by_stock(intervenable: pv.IntervenableModel, pool: PairPool, batch_size: int) -> Step:
+    """pyvene's own call with its own rotation, as in its tutorials."""
     num = len(pool.variables)
     subspaces = None if num == 1 else [[[i]] * batch_size for i in range(num)]
 
-    def step() -> float:
-        pairs = pool.draw(batch_size, rng)
-        X = images[pairs.base]
-        sources = [{"x": X[rows]} for rows in pairs.sources]
-        plain, intervened = intervenable({"x": X}, sources, subspaces=subspaces, output_original_output=True)
-        loss = (F.binary_cross_entropy(intervened.squeeze(1), pairs.y_counterfactual)
-                + F.binary_cross_entropy(plain.squeeze(1), pairs.y_base))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
+    def answer(X: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+        both = intervenable({"x": X}, [{"x": X[rows]} for rows in sources], subspaces=subspaces,
+                            output_original_output=True)
+        return torch.cat(both)[:, 0]
 
-    return step
+    return _make_step(_trainable(intervenable), answer, pool, batch_size)

@@ -12,8 +12,8 @@ def factorize(raw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """A tall and a small matrix whose product has orthonormal columns with the span of ``raw``: the Q of its QR
     decomposition, R's diagonal positive.
 
-    By Cholesky, raw^T raw = L L^T and Q = raw L^-T: ten times as fast as Householder's QR, as only the small triangle
-    is inverted. Where the columns are nearly dependent that would lose digits, and QR does it.
+    By Cholesky, raw^T raw = L L^T and Q = raw L^-T: quicker than Householder's QR, as only the small triangle is
+    inverted. Where the columns are nearly dependent that would lose digits, and QR does it.
 
     Args:
         raw: (n, m), n >= m.
