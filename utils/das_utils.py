@@ -11,12 +11,11 @@ from tqdm.auto import tqdm
 
 from utils.counterfactual_data_utils import Batch, PairPool, fresh_batches, given_batches
 from utils.interventions.build import build_intervenable, get_basis, get_coordinates, own_columns
-from utils.interventions.layers import find_normalizations
 from utils.interventions.passes import (can_share_a_pass, interchange, select_subspaces, swap_in_one_pass,
                                         swaps_own_blocks, validate_intervenable, validate_pairs)
 from utils.interventions.rotated_space import CNNConfig, CustomLowRankRotatedSpaceIntervention, pv
-from utils.model_utils import (accuracy, answer_loss, count_answers, model_device, one_cycle, to_probabilities,
-                               validate_batch, validate_targets)
+from utils.model_utils import (accuracy, answer_loss, count_answers, evaluating, model_device, one_cycle,
+                               to_probabilities, validate_batch, validate_targets)
 from utils.validation import validate_count, validate_number
 
 __all__ = [
@@ -31,11 +30,14 @@ def fit(
     behavior_weight: float = 0.0, subspaces: Sequence | None = None, train_model: bool, name: str = "Training",
 ) -> dict[str, list[float]]:
     """Minimize interchange loss + ``behavior_weight`` * behavior loss, a step a batch; returns the history."""
+    if train_model and any(p.dtype == torch.float16 for p in intervenable.model.parameters()):
+        raise ValueError("model must not be float16 to be trained, as Adam's steps need more range: call model.float()")
     intervenable.disable_model_gradients()
     if train_model:
         intervenable.enable_model_gradients()
-        for normalization in find_normalizations(intervenable.model):
-            normalization.eval()
+        for module in intervenable.model.modules():
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                module.eval()  # it would mix swapped rows with plain ones
     parameters = list({id(p): p for p in intervenable.parameters() if p.requires_grad}.values())  # links repeat
     if not parameters:
         raise ValueError("intervenable has nothing to train: its interventions have no parameters")
@@ -47,7 +49,7 @@ def fit(
     try:
         with tqdm(batches, total=num_steps, desc=name, leave=False) as bar:
             for batch in bar:
-                X, b = batch.X.to(device), len(batch.y_counterfactual)
+                X, b = validate_batch(batch.X, intervenable.model).to(device), len(batch.y_counterfactual)
                 if columns and not history["lr"] and not can_share_a_pass(intervenable, X):
                     columns = None
                 if columns:
@@ -140,8 +142,8 @@ def iit_train(
 
     The loss is the cross-entropy of the intervened answer against the causal model's counterfactual answer, plus
     ``behavior_weight`` times that of the plain answer against the base label. Give either fixed pairs or a pool, from
-    which every step draws new ones. Batch normalization uses its running statistics and leaves them as they are, so that
-    swapped inputs do not shift plain ones: a network that has it is trained on the task first, by ``model_utils.train``.
+    which every step draws new ones. Dropout is active. Batch normalization uses its running statistics and leaves them
+    as they are, so that swapped inputs do not shift plain ones; train a network that has it on its task first.
 
     Args:
         intervenable: from ``build_intervenable`` or pyvene; frozen and in eval mode again afterwards.
@@ -214,10 +216,12 @@ def iit_predict(
     X_base, X_sources = validate_pairs(intervenable, X_base, X_sources, subspaces, broadcast=True)
     batch_size, device = validate_count(batch_size, "batch_size"), model_device(intervenable.model)
     outputs = []
-    for start in tqdm(range(0, len(X_base), batch_size), desc="Evaluating", leave=False):
-        rows = range(len(X_base))[start:start + batch_size]
-        base, *sources = (X[rows.start:rows.stop].to(device) for X in (X_base, *X_sources))
-        outputs.append(to_probabilities(interchange(intervenable, base, sources, select_subspaces(subspaces, rows))))
+    with evaluating(intervenable.model):
+        for start in tqdm(range(0, len(X_base), batch_size), desc="Evaluating", leave=False):
+            rows = range(len(X_base))[start:start + batch_size]
+            base, *sources = (X[rows.start:rows.stop].to(device) for X in (X_base, *X_sources))
+            logits = interchange(intervenable, base, sources, select_subspaces(subspaces, rows))
+            outputs.append(to_probabilities(logits))
     return torch.cat(outputs)
 
 

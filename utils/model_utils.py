@@ -103,7 +103,7 @@ def validate_batch(X: torch.Tensor | np.ndarray, model: nn.Module, name: str = "
 
 
 def read_logits(output: torch.Tensor) -> torch.Tensor:
-    """What a network returns, as logits (b,) of a yes-or-no answer or (b, c) of c answers, c at least 2.
+    """What a network returns, in float32 at least: logits (b,) of a yes-or-no answer or (b, c) of c answers, c >= 2.
 
     Raises:
         TypeError, ValueError: the output is no tensor, or has another shape.
@@ -113,6 +113,7 @@ def read_logits(output: torch.Tensor) -> torch.Tensor:
                         "forward picks the logits out")
     if output.ndim not in (1, 2) or 0 in output.shape:
         raise ValueError(f"model must return logits (b,), (b, 1) or (b, classes), got shape {tuple(output.shape)}")
+    output = output.to(torch.promote_types(output.dtype, torch.float32))
     return output.squeeze(1) if output.ndim == 2 and output.shape[1] == 1 else output
 
 

@@ -12,7 +12,10 @@ from torch import nn
 from utils import das_utils
 from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import build_intervenable, das_train, get_basis, get_coordinates, iit_predict, iit_train
+from utils.interventions.passes import validate_intervenable
 from utils.measure_utils import score_alignment
+from utils.measures.alignment import unaligned_effects
+from utils.measures.response import dose_response
 from utils.model_utils import evaluate, predict, train
 
 VALUES = np.random.default_rng(0).integers(0, 2, (400, 2)).astype(float)  # two variables, each 0 or 1
@@ -153,3 +156,226 @@ def test_batch_normalization_without_running_statistics_is_refused():
     model = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4, track_running_stats=False), nn.Linear(4, 1))
     with pytest.raises(ValueError, match="model must keep running statistics"):
         build_intervenable(model, "0", 1, example=torch.zeros(1, 8))
+
+
+def test_dropout_is_active_in_iit_alone():
+    model = learned(dropout=0.5)
+    still = first_step(das_train, model, batch_size=50, **GIVEN)
+    again = first_step(das_train, model, batch_size=50, **GIVEN)
+    assert all(torch.equal(one, other) for one, other in zip(still[1], again[1]))
+    assert still[0]["interchange_loss"] == again[0]["interchange_loss"]
+    losses = []
+    for seed in (3, 4):  # fixes the dropped neurons: they differ, all else is the same
+        torch.manual_seed(1)
+        intervenable = build_intervenable(copy.deepcopy(model), "middle", 4, 1, example=torch.zeros(1, 8))
+        torch.manual_seed(seed)
+        losses += iit_train(intervenable, lr=1e-3, batch_size=50, **GIVEN)["interchange_loss"]
+    assert abs(losses[0] - losses[1]) > 1e-3
+    intervenable.model.train()
+    first, second = (iit_predict(intervenable, GIVEN["X_base"], GIVEN["X_sources"]) for _ in range(2))
+    swapped = by_hooks(intervenable.model.eval(), "middle", get_basis(intervenable), GIVEN["X_base"],
+                       GIVEN["X_sources"][0])
+    assert torch.equal(first, second) and torch.allclose(first, torch.sigmoid(swapped), atol=1e-6)
+
+
+def test_prediction_leaves_the_mode_as_it_was():
+    intervenable = build_intervenable(Network(dropout=0.5), "middle", 4, 1, example=torch.zeros(1, 8))
+    intervenable.model.train()
+    iit_predict(intervenable, GIVEN["X_base"], GIVEN["X_sources"])
+    assert all(module.training for module in intervenable.model.modules())
+
+
+# in-place ReLU, tied parameters, layers that are called twice
+
+
+class Tied(nn.Module):
+    """An autoencoder's way of tying: the second layer's weight is the first one's, transposed and named again."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.last = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 1)
+        self.second.weight = self.first.weight
+
+    def forward(self, x):
+        return self.last(torch.relu(self.second(torch.relu(self.first(x)))))
+
+
+def test_tied_parameters_take_one_step_and_stay_tied(monkeypatch):
+    monkeypatch.setattr(torch.optim, "Adam", torch.optim.SGD)
+    torch.manual_seed(0)
+    model = Tied()
+    intervenable = build_intervenable(model, "second", 3, 1, example=torch.zeros(1, 8))
+    reference, basis = copy.deepcopy(model).requires_grad_(True), get_basis(intervenable)
+    hidden = [torch.relu(reference.first(X)) for X in (GIVEN["X_base"], GIVEN["X_sources"][0])]
+    base, source = (reference.second(h) for h in hidden)
+    logits = reference.last(torch.relu(base + (source - base) @ basis @ basis.T))[:, 0]
+    nn.functional.binary_cross_entropy_with_logits(logits, GIVEN["y_counterfactual"]).backward()
+    iit_train(intervenable, lr=0.5, batch_size=50, **GIVEN)
+    assert model.second.weight is model.first.weight
+    for ours, theirs in zip(model.parameters(), reference.parameters()):
+        assert torch.allclose(ours, theirs - 0.5 * theirs.grad, atol=1e-6)
+
+
+class Twice(Tied):
+    """Calls one layer twice in a pass."""
+
+    def forward(self, x):
+        return self.last(self.second(torch.relu(self.second(self.first(x)))))
+
+
+def test_a_layer_that_is_called_twice_is_refused_and_another_one_works():
+    model = Twice()
+    with pytest.raises(ValueError, match="'second' must be called once in a pass, it is called 2 times"):
+        build_intervenable(model, "second", 3, example=torch.zeros(1, 8))
+    intervenable = build_intervenable(model, "first", 3, example=torch.zeros(1, 8))
+    swapped = by_hooks(model, "first", get_basis(intervenable), GIVEN["X_base"], GIVEN["X_sources"][0])
+    found = iit_predict(intervenable, GIVEN["X_base"], GIVEN["X_sources"])
+    assert torch.allclose(found, torch.sigmoid(swapped), atol=1e-6)
+
+
+def test_an_in_place_relu_behind_the_layer_changes_nothing_that_is_read():
+    """The same network with a ReLU of its own memory, measured alike."""
+    model = learned()
+    other = copy.deepcopy(model)
+    other.relu = nn.ReLU()
+    found = []
+    for network in (model, other):
+        torch.manual_seed(1)
+        intervenable = build_intervenable(network, "middle", 4, 1, example=torch.zeros(1, 8))
+        found.append((get_coordinates(intervenable, torch.from_numpy(INPUTS)),
+                      iit_predict(intervenable, GIVEN["X_base"], GIVEN["X_sources"]),
+                      torch.from_numpy(unaligned_effects(intervenable, INPUTS, VALUES, n=200, causal_model=either)),
+                      torch.from_numpy(np.concatenate(dose_response(
+                          intervenable, INPUTS, VALUES, 0, 0, n=50, causal_model=either)[:2]))))
+        history = iit_train(intervenable, lr=1e-3, behavior_weight=1.0, **POOL)
+        found[-1] += (torch.tensor(history["interchange_loss"]), get_basis(intervenable))
+    assert all(torch.equal(one, two) for one, two in zip(*found))
+
+
+# number types, devices, compiled networks
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-12), (torch.bfloat16, 0.02), (torch.float16, 2e-3)],
+                         ids=str)
+def test_other_number_types_are_swapped_as_by_hand(dtype, tolerance):
+    model = learned().to(dtype)
+    intervenable = build_intervenable(model, "middle", 4, 1, example=torch.zeros(1, 8))
+    basis, wide = get_basis(intervenable), copy.deepcopy(model).double()
+    assert basis.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    X, source = (X.double() for X in (GIVEN["X_base"], GIVEN["X_sources"][0]))
+    probabilities = torch.sigmoid(by_hooks(wide, "middle", basis.double(), X, source))
+    given = (X, source[None]) if dtype == torch.float64 else (GIVEN["X_base"], GIVEN["X_sources"])
+    found = iit_predict(intervenable, *given)
+    assert found.dtype == basis.dtype and (found - probabilities).abs().max() < tolerance
+    with torch.no_grad():
+        exact = wide.middle(torch.relu(wide.first(X))) @ basis.double()
+    assert torch.allclose(get_coordinates(intervenable, X).double(), exact, atol=max(10 * tolerance, 1e-6))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
+def test_other_number_types_are_trained(dtype):
+    model = learned().to(dtype)
+    intervenable = build_intervenable(model, "middle", 2, 1, example=torch.zeros(1, 8))
+    iit_train(intervenable, lr=0.01, behavior_weight=1.0, **{**POOL, "num_steps": 120})
+    score = score_alignment(intervenable, INPUTS, VALUES, [[0]], n=2000, causal_model=either)
+    assert score.iia > 0.97 and score.keep < 0.6 and next(model.parameters()).dtype == dtype
+
+
+def test_float16_is_searched_but_not_trained():
+    model = learned().half()
+    intervenable = build_intervenable(model, "middle", 2, 1, example=torch.zeros(1, 8))
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(ValueError, match=r"model must not be float16 to be trained.*call model.float\(\)"):
+        iit_train(intervenable, **POOL)
+    history = das_train(intervenable, **{**POOL, "num_steps": 30})
+    assert np.isfinite(history["interchange_loss"]).all()
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("compiled", [torch.compile, lambda model: model.compile() or model], ids=["copy", "in place"])
+def test_a_compiled_network_is_refused(compiled):
+    with pytest.raises(ValueError, match="model must not be compiled.*give the one that went into torch.compile"):
+        build_intervenable(compiled(Network()), "middle", 2, example=torch.zeros(1, 8))
+
+
+def test_what_went_into_torch_compile_works():
+    model = Network()
+    compiled = torch.compile(model)
+    assert build_intervenable(compiled._orig_mod, "middle", 2, example=torch.zeros(1, 8)).model is model
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no second device here")
+def test_a_network_may_move_to_another_device():
+    model = learned()
+    intervenable = build_intervenable(model, "middle", 4, 1, example=torch.zeros(1, 8))
+    expected = iit_predict(intervenable, GIVEN["X_base"], GIVEN["X_sources"])
+    model.to("cuda")
+    assert torch.allclose(iit_predict(intervenable, GIVEN["X_base"], GIVEN["X_sources"]), expected, atol=1e-4)
+    iit_train(intervenable, behavior_weight=1.0, **POOL)
+    assert get_basis(intervenable).is_cuda
+
+
+def test_directions_follow_the_network_to_its_device():
+    """The device without memory stands for another one."""
+    intervenable = build_intervenable(Network(), "middle", 4, 2, example=torch.zeros(1, 8))
+    intervenable.model.to("meta")
+    validate_intervenable(intervenable)
+    assert {p.device.type for i in intervenable.interventions.values() for p in i.parameters()} == {"meta"}
+
+
+# what cannot be read
+
+
+class Wrapped(nn.Module):
+    """Another network's answer as a tuple, a dict, a list, or with the batch last."""
+
+    def __init__(self, change, at="answer"):
+        super().__init__()
+        self.network, self.change, self.at, self.identity = Network(), change, at, Change(change)
+
+    def forward(self, x):
+        if self.at == "answer":
+            return self.change(self.network(x))
+        return self.network(self.identity(x)[0] if isinstance(self.change(x), tuple) else self.identity(x).T)
+
+
+class Change(nn.Module):
+    """A layer that gives out something unusual."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def forward(self, x):
+        return self.change(x)
+
+
+@pytest.mark.parametrize("change, error, words", [
+    (lambda y: (y, None), TypeError, "model must return a tensor of logits, got tuple: wrap it in a module whose"),
+    (lambda y: {"logits": y}, TypeError, "model must return a tensor of logits, got dict: wrap it in a module whose"),
+    (lambda y: y[None], ValueError, r"model must return logits \(b,\), \(b, 1\) or \(b, classes\), got shape"),
+])
+def test_an_answer_that_is_no_tensor_of_logits_is_refused(change, error, words):
+    model = Wrapped(change)
+    with pytest.raises(error, match=words):
+        build_intervenable(model, "network.middle", 2, example=torch.zeros(1, 8))
+    with pytest.raises(error, match=words):
+        predict(model, GIVEN["X_base"])
+    intervenable = build_intervenable(model.network, "middle", 2, example=torch.zeros(1, 8))
+    assert len(iit_predict(intervenable, GIVEN["X_base"], GIVEN["X_sources"])) == 50
+
+
+@pytest.mark.parametrize("change, error, words", [
+    (lambda y: (y, None), TypeError, "layer 'identity' must give out a tensor, it gives a tuple: choose a submodule"),
+    (lambda y: y.T, ValueError, "layer 'identity' must give out its batch first, for 2 inputs it gives shape"),
+])
+def test_a_layer_that_gives_no_batch_of_numbers_is_refused(change, error, words):
+    model = Wrapped(change, at="layer")
+    with pytest.raises(error, match=words):
+        build_intervenable(model, "identity", 2, example=torch.zeros(1, 8))
+
+
+def test_dose_response_is_refused_where_a_skip_connection_leads_around_the_layer():
+    intervenable = build_intervenable(learned(skip=True), "middle", 4, 1, example=torch.zeros(1, 8))
+    with pytest.raises(ValueError, match="at a layer that no skip connection leads around"):
+        dose_response(intervenable, INPUTS, VALUES, 0, 0, n=50, causal_model=either)

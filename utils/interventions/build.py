@@ -57,6 +57,8 @@ def build_intervenable(
                                    intervention_types=CustomLowRankRotatedSpaceIntervention)
     intervenable = pv.IntervenableModel(config, model)
     intervenable.set_device(model_device(model))
+    if any(p.dtype == torch.float64 for p in model.parameters()):
+        intervention.double()  # for half precision the directions stay in float32
     return intervenable
 
 
@@ -84,7 +86,7 @@ def get_coordinates(intervenable: pv.IntervenableModel, X: torch.Tensor, batch_s
     weight = intervention.rotate_layer.weight
 
     def read(activations: torch.Tensor) -> torch.Tensor:
-        found.append((flatten_neurons(activations, intervention.position) @ weight).cpu())
+        found.append((flatten_neurons(activations, intervention.position).to(weight) @ weight).cpu())
         return activations
 
     with rewire(find_layer(intervenable.model, get_layer(intervenable)), read):

@@ -35,6 +35,7 @@ def flatten_neurons(activations: torch.Tensor, position: int | None = None) -> t
 
 def restore_neurons(rows: torch.Tensor, activations: torch.Tensor, position: int | None = None) -> torch.Tensor:
     """Rows (b, neurons) in the place that ``flatten_neurons`` took them from: a new tensor like ``activations``."""
+    rows = rows.to(activations.dtype)
     if position is not None:
         restored = activations.clone()
         restored[:, position] = rows
@@ -58,19 +59,6 @@ def rewire(module: nn.Module, change: Callable[[torch.Tensor], torch.Tensor]) ->
         yield
     finally:
         handle.remove()
-
-
-def find_normalizations(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
-    """The batch normalizations of a network, which mix rows of a batch wherever they do not use running statistics.
-
-    Raises:
-        ValueError: one keeps none, so that a swap would change the answers to other pairs.
-    """
-    found = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    if any(module.running_mean is None for module in found):
-        raise ValueError("model must keep running statistics in batch normalization (track_running_stats=True), or "
-                         "one input would change the answers to others")
-    return found
 
 
 def name_input(model: nn.Module) -> str:
@@ -106,12 +94,17 @@ def measure_layer(model: nn.Module, layer: str, example: torch.Tensor, position:
         position: for an output (b, positions, n) which position, counted from 0; None for all of the output.
 
     Raises:
-        ValueError, TypeError: there is no such layer or position, the network cannot run ``example``, or the layer's
-            output is no tensor of numbers, is not batch first, or comes more or less than once a pass.
+        ValueError, TypeError: there is no such layer or position, the network is compiled or cannot run ``example``,
+            or the layer's output is no tensor of numbers, not batch first, or comes more or less than once a pass.
     """
-    module, example = find_layer(model, layer), validate_batch(example, model, "example")
+    if any(hasattr(part, "_orig_mod") or part._compiled_call_impl is not None for part in model.modules()):
+        raise ValueError("model must not be compiled, as a compiled network may not see what is done at a layer: give "
+                         "the one that went into torch.compile, or a new one with its weights")
     name_input(model)
-    find_normalizations(model)
+    if any(isinstance(part, nn.modules.batchnorm._BatchNorm) and part.running_mean is None for part in model.modules()):
+        raise ValueError("model must keep running statistics in batch normalization (track_running_stats=True), or one "
+                         "input would change the answers to others")
+    module, example = find_layer(model, layer), validate_batch(example, model, "example")
     try:
         runs = [(n, _watch(model, module, example[:1].repeat(n, *[1] * (example.ndim - 1)))) for n in (2, 3)]
     except (RuntimeError, IndexError) as error:

@@ -42,11 +42,8 @@ def swap_in_one_pass(
 
 
 def can_share_a_pass(intervenable: pv.IntervenableModel, X: torch.Tensor) -> bool:
-    """Whether the aligned layer's output is all that the answers to inputs (n, ...) follow from, row by row.
-
-    Not so where a skip connection, a mask or the like leads around the layer: it would meet other rows behind it than
-    those it belongs to.
-    """
+    """Whether the answers to inputs (n, ...) follow from the aligned layer's output alone, row by row; not so where a
+    skip connection or a mask leads around the layer, which would meet other rows behind it than its own."""
     model, order = intervenable.model, [1, 0, 1]
     X = X[[0, -1]].to(model_device(model))
     with torch.no_grad(), evaluating(model):
@@ -113,9 +110,10 @@ def validate_subspaces(intervenable: pv.IntervenableModel, subspaces: Sequence |
 
 
 def validate_intervenable(intervenable: pv.IntervenableModel) -> None:
-    """Raise TypeError unless it is a pyvene model."""
+    """Raise TypeError unless it is a pyvene model; its directions follow a network that has moved to another device."""
     if not isinstance(intervenable, pv.IntervenableModel):
         raise TypeError(f"intervenable must be a pyvene IntervenableModel, got {type(intervenable).__name__}")
+    intervenable.set_device(model_device(intervenable.model), set_model=False)
 
 
 def validate_pairs(

@@ -69,10 +69,10 @@ class CustomLowRankRotatedSpaceIntervention(pv.TrainableIntervention, pv.Distrib
     def forward(self, base: torch.Tensor, source: torch.Tensor, subspaces: Sequence | None = None) -> torch.Tensor:
         """pyvene's call: activations of base and source (b, ...) to intervened activations of the same shape."""
         weight: torch.Tensor = self.rotate_layer.weight
-        flat = flatten_neurons(base, self.position)
+        flat = flatten_neurons(base, self.position).to(weight.dtype)
         if subspaces is not None and all(chosen == subspaces[0] for chosen in subspaces):
             weight, subspaces = weight[:, as_slice(self.columns(subspaces[0]))], None
-        change = (flatten_neurons(source, self.position) - flat) @ weight
+        change = (flatten_neurons(source, self.position).to(weight.dtype) - flat) @ weight
         if subspaces is not None:
             mask = torch.zeros_like(change)
             for row, chosen in enumerate(subspaces):
@@ -92,7 +92,7 @@ class CustomLowRankRotatedSpaceIntervention(pv.TrainableIntervention, pv.Distrib
             the intervened activations (b, ...) of the bases.
         """
         tall, small = self.rotate_layer.factors()  # rows are multiplied by both in turn, their product would be large
-        b, flat = sources.shape[1], flatten_neurons(activations, self.position)
+        b, flat = sources.shape[1], flatten_neurons(activations, self.position).to(tall.dtype)
         coordinates, kept = flat @ tall @ small, as_slice(sum(columns, []))
         taken = [coordinates.index_select(0, rows)[:, own] for rows, own in zip(sources, map(as_slice, columns))]
         change = (torch.cat(taken, dim=1) - coordinates[:b, kept]) @ small[:, kept].T

@@ -202,12 +202,12 @@ def unaligned_effects(
     seen: list[torch.Tensor] = []
 
     def watch(activations: torch.Tensor) -> torch.Tensor:
-        seen.append(activations)
+        seen.append(activations.clone())  # or an in-place ReLU behind the layer would change it
         return activations
 
     with rewire(find_layer(model, layer), watch):
         predict(model, X[:1000])
-    flat = flatten_neurons(torch.cat(seen), position)
+    flat = flatten_neurons(torch.cat(seen), position).to(basis.dtype)
     flat = flat - flat.mean(dim=0)
     flat = flat - flat @ basis @ basis.T
     directions = torch.linalg.svd(flat, full_matrices=False)[2][:units].T

@@ -9,9 +9,10 @@ from utils.das_utils import iit_predict
 from utils.data_utils import COEFFICIENTS, CausalModel, as_causal_model, intervene_on_labels
 from utils.interventions.build import get_intervention, get_layer
 from utils.interventions.layers import find_layer, rewire
+from utils.interventions.passes import can_share_a_pass
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import draw_pairs
-from utils.model_utils import model_device, read_logits, to_answers
+from utils.model_utils import evaluating, model_device, read_logits, to_answers, validate_batch
 
 
 def _find_crossing(values: np.ndarray, dose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -58,15 +59,17 @@ def dose_response(
         flipped = answer(z) != pairs.y_base[flip]
         low, high = np.where(flipped, low, middle), np.where(flipped, middle, high)
 
-    X, model, intervention = torch.from_numpy(images), intervenable.model, get_intervention(intervenable)
-    logits, device = [], model_device(model)
+    model, intervention, logits = intervenable.model, get_intervention(intervenable), []
+    X, device = validate_batch(torch.from_numpy(images), model), model_device(model)
 
     def slide(activations: torch.Tensor) -> torch.Tensor:
         here, there = activations.chunk(2)
         chosen = [[block]] * len(here)
         return torch.cat([intervention(here, torch.lerp(here, there, float(d)), chosen) for d in dose])
 
-    with rewire(find_layer(model, get_layer(intervenable)), slide):
+    if not can_share_a_pass(intervenable, X):
+        raise ValueError("intervenable must be aligned at a layer that no skip connection leads around")
+    with evaluating(model), rewire(find_layer(model, get_layer(intervenable)), slide):
         for i in range(0, len(base), batch_size):
             batch = torch.cat([X[index[i:i + batch_size]] for index in (base, source)]).to(device)
             logits.append(read_logits(model(batch)).view(doses, -1).cpu().numpy())
