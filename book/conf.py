@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from studies import published  # noqa: E402
 from studies.results import MIME, read_results  # noqa: E402
+from utils import __version__  # noqa: E402
 
 HEADLINE_NOTEBOOK, HEADLINE_CELL = "5_stress_test_the_alignment.ipynb", "06b5780e"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -31,6 +32,7 @@ alts: dict[str, str] = {}  # what is told of a picture, by the name of the file 
 
 TITLE = "Inducing causal structure in a neural network"
 project = html_title = "Inducing causal structure"
+version = release = __version__
 root_doc = "book/index"
 exclude_patterns = [".venv", ".git", "build", "**/node_modules", "**/.ipynb_checkpoints"]
 include_patterns = ["README.md", "CONTRIBUTING.md", "book/*.md", "book/api/*.rst", "notebooks/*.ipynb",

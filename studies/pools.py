@@ -1,8 +1,15 @@
-"""Pairs for two controls of the study over seeds: with wrong answers, and without a block of combinations."""
+"""Two controls of the study over seeds: pairs with wrong answers, and pairs without a block of combinations."""
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
-from utils.counterfactual_data_utils import PairBatch, PairPool
+from utils.counterfactual_data_utils import PairBatch, PairPool, validate_dataset
+from utils.das_utils import iit_predict
+from utils.data_utils import intervene_on_labels
+from utils.interventions.rotated_space import pv
+from utils.measure_utils import draw_pairs
+from utils.model_utils import to_answers
 
 HOLDOUT = (0.4, 0.7)  # bounds, for circularity and area alike, of the combinations that one network never sees
 
@@ -43,3 +50,23 @@ class HoldoutPool(PairPool):
         sources = torch.where(barred, torch.arange(batch_size), pairs.sources)
         answers = torch.where(barred, pairs.y_base, pairs.y_counterfactual)
         return pairs._replace(sources=sources, y_counterfactual=answers)
+
+
+def map_iia(
+    intervenable: pv.IntervenableModel, images: np.ndarray, labels: np.ndarray,
+    variables: Sequence[Sequence[int]] = ((0,), (1,), (2,)), n: int = 40_000, bins: int = 10, seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where in the plane of circularity and area of the counterfactual the intervened answers are right.
+
+    Returns:
+        two integer arrays (bins, bins), rows by circularity, columns by area: pairs answered rightly, and pairs.
+    """
+    images, labels = validate_dataset(images, labels)
+    pairs = draw_pairs(labels, variables, n, seed=seed)
+    counterfactual = intervene_on_labels(labels[pairs.base], labels[pairs.sources], variables)
+    answers = to_answers(iit_predict(intervenable, *pairs.images(images))).numpy()
+    cells = np.minimum((counterfactual[:, [0, 2]] * bins + 1e-9).astype(int), bins - 1)
+    right, count = np.zeros((bins, bins), dtype=int), np.zeros((bins, bins), dtype=int)
+    np.add.at(count, tuple(cells.T), 1)
+    np.add.at(right, tuple(cells[answers == pairs.y_counterfactual].T), 1)
+    return right, count

@@ -18,7 +18,7 @@ import torch
 from tqdm.auto import tqdm
 
 from studies.anatomy import STEPS, run_anatomy
-from studies.pools import HOLDOUT, HoldoutPool, ShuffledPool
+from studies.pools import HOLDOUT, HoldoutPool, ShuffledPool, map_iia
 from utils.measures.alignment import cause_isolate, complement_iia, self_consistency, unaligned_effects
 from utils.checkpoint_utils import BASE_CNN, load_checkpoint, load_or_train_base_cnn, versions
 from utils.counterfactual_data_utils import PairPool
@@ -30,7 +30,7 @@ from utils.measure_utils import score_alignment
 from utils.model_utils import PyTorchCNN, evaluate, train
 from utils.measures.readout import correlate
 from studies.recipes import RECIPES, TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED, train_by_recipe
-from utils.measures.response import dose_response, map_iia, slope_and_correlation
+from utils.measures.response import dose_response, slope_and_correlation
 
 STUDY = Path(__file__).resolve().parent / "seed_study.csv"
 FIELDS = ("experiment", "seed", "measure", "value")

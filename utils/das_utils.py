@@ -27,7 +27,7 @@ SCHEDULES = ("constant", "one_cycle")
 
 def fit(
     intervenable: pv.IntervenableModel, batches: Iterator[Batch], num_steps: int, *, lr: float, schedule: str,
-    behavior_weight: float = 0.0, subspaces: Sequence | None = None, train_model: bool, name: str = "Training",
+    behavior_weight: float = 0.0, subspaces: Sequence | None = None, train_model: bool, in_one_pass: bool = True,
 ) -> dict[str, list[float]]:
     """Minimize interchange loss + ``behavior_weight`` * behavior loss, a step a batch; returns the history."""
     if train_model and any(p.dtype == torch.float16 for p in intervenable.model.parameters()):
@@ -43,15 +43,13 @@ def fit(
         raise ValueError("intervenable has nothing to train: its interventions have no parameters")
     optimizer = torch.optim.Adam(parameters, lr=lr)
     scheduler = one_cycle(optimizer, num_steps) if schedule == "one_cycle" else None
-    columns = own_columns(intervenable) if swaps_own_blocks(subspaces) else None
+    columns = own_columns(intervenable) if in_one_pass and swaps_own_blocks(subspaces) else None
     device, keep_bases = model_device(intervenable.model), behavior_weight > 0
     history: dict[str, list[float]] = {"interchange_loss": [], "behavior_loss": [], "lr": []}
     try:
-        with tqdm(batches, total=num_steps, desc=name, leave=False) as bar:
+        with tqdm(batches, total=num_steps, desc="IIT" if train_model else "DAS", leave=False) as bar:
             for batch in bar:
                 X, b = validate_batch(batch.X, intervenable.model).to(device), len(batch.y_counterfactual)
-                if columns and not history["lr"] and not can_share_a_pass(intervenable, X):
-                    columns = None
                 if columns:
                     logits = swap_in_one_pass(intervenable, X, batch.sources.to(device), columns, keep_bases)
                 else:
@@ -84,8 +82,7 @@ def _train(
     validate_intervenable(intervenable)
     model = intervenable.model
     settings = {"lr": validate_number(lr, "lr", strict=True), "schedule": schedule, "train_model": train_model,
-                "behavior_weight": validate_number(behavior_weight, "behavior_weight"), "subspaces": subspaces,
-                "name": "IIT" if train_model else "DAS"}
+                "behavior_weight": validate_number(behavior_weight, "behavior_weight"), "subspaces": subspaces}
     batch_size, seed = validate_count(batch_size, "batch_size"), validate_count(seed, "seed", minimum=0)
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule must be one of {SCHEDULES}, got {schedule!r}")
@@ -99,6 +96,7 @@ def _train(
             raise ValueError("behavior_weight above 0 needs y_base, the labels of the base images")
         y_base = None if y_base is None else validate_targets(y_base, n, "y_base", answers)
         num_epochs = validate_count(num_epochs, "num_epochs")
+        settings["in_one_pass"] = can_share_a_pass(intervenable, X_base)
         batches = given_batches(X_base, X_sources, y_base, y_counterfactual, batch_size, num_epochs, seed)
         return fit(intervenable, batches, num_epochs * -(-n // batch_size), **settings)
     if X_base is not None or X_sources is not None or y_counterfactual is not None:
@@ -115,9 +113,10 @@ def _train(
     num_steps = validate_count(num_steps, "num_steps")
     if batch_size > len(pool):
         raise ValueError(f"batch_size must be at most the pool's {len(pool)} images, got {batch_size}")
-    X = validate_batch(pool.images[:1], model, "pool's images")
+    X = validate_batch(pool.images[:2], model, "pool's images")
     answers = count_answers(model, X)
     validate_targets(pool.answer(pool.labels), len(pool), "the causal model's answers", answers)
+    settings["in_one_pass"] = can_share_a_pass(intervenable, X)
     return fit(intervenable, fresh_batches(pool, batch_size, num_steps, seed), num_steps, **settings)
 
 

@@ -4,7 +4,7 @@ Labels come in the order circularity, color, area, each in [0, 1].
 """
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import overload
+from typing import Any
 
 import numpy as np
 
@@ -27,13 +27,7 @@ _LANE = 1000.0  # wider than any area in pixels, so that (circularity, area) pai
 _CHUNK = 512
 
 
-@overload
-def random_state(seed: int | np.random.Generator) -> np.random.Generator: ...
-@overload
-def random_state(seed: np.random.RandomState | None) -> np.random.RandomState: ...
-def random_state(
-    seed: int | np.random.Generator | np.random.RandomState | None
-) -> np.random.Generator | np.random.RandomState:
+def random_state(seed: int | np.random.Generator | np.random.RandomState | None) -> Any:
     """A source of random numbers: a new generator for an int, the same one for a Generator, and numpy's
     global state (the one ``np.random.seed`` sets) for None. TypeError or ValueError for anything else."""
     if seed is None:

@@ -72,7 +72,7 @@ def time_fit(
                 timings[name].append(perf_counter() - start)
 
     history = fit(intervenable, batches(), warmups + rounds, lr=LR, schedule="constant", behavior_weight=1.0,
-                  train_model=True, name="Timing")
+                  train_model=True)
     losses["utils"] = [sum(both) for both in zip(history["interchange_loss"], history["behavior_loss"])]
     rounds = len(timings["utils"]) - warmups
     return {name: values[-rounds:] for name, values in timings.items()}, losses

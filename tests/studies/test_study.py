@@ -11,7 +11,7 @@ from studies import anatomy, pools, recipes, seed_study
 from utils.checkpoint_utils import BASE_CNN, load_checkpoint
 from utils.data_utils import causal_model, create_dataset
 from utils.model_utils import PyTorchCNN
-from utils.measures.response import map_iia, slope_and_correlation
+from utils.measures.response import slope_and_correlation
 
 THREE = ((0,), (1,), (2,))
 
@@ -107,7 +107,7 @@ def test_slope_and_correlation():
 
 def test_the_map_counts_every_pair(data):
     intervenable = recipes.RECIPES["three"].build(PyTorchCNN())
-    right, count = map_iia(intervenable, *data, n=500)
+    right, count = pools.map_iia(intervenable, *data, n=500)
     assert count.sum() == 500 and (right <= count).all() and count.shape == (10, 10)
 
 

@@ -1,18 +1,17 @@
-"""How a network's answer responds: to one subspace slid continuously, and over the plane of two variables."""
+"""How a network's answer responds to one subspace that is slid continuously."""
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from utils.counterfactual_data_utils import validate_dataset
-from utils.das_utils import iit_predict
-from utils.data_utils import COEFFICIENTS, CausalModel, as_causal_model, intervene_on_labels
+from utils.data_utils import COEFFICIENTS, CausalModel, as_causal_model
 from utils.interventions.build import get_intervention, get_layer
 from utils.interventions.layers import find_layer, rewire
 from utils.interventions.passes import can_share_a_pass
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import draw_pairs
-from utils.model_utils import evaluating, model_device, read_logits, to_answers, validate_batch
+from utils.model_utils import evaluating, model_device, read_logits, validate_batch
 
 
 def _find_crossing(values: np.ndarray, dose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -84,23 +83,3 @@ def slope_and_correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     if len(x) < 3:
         return float("nan"), float("nan")
     return float(np.polyfit(x, y, 1)[0]), float(np.corrcoef(x, y)[0, 1])
-
-
-def map_iia(
-    intervenable: pv.IntervenableModel, images: np.ndarray, labels: np.ndarray,
-    variables: Sequence[Sequence[int]] = ((0,), (1,), (2,)), n: int = 40_000, bins: int = 10, seed: int = 0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Where in the plane of circularity and area of the counterfactual the intervened answers are right.
-
-    Returns:
-        two integer arrays (bins, bins), rows by circularity, columns by area: pairs answered rightly, and pairs.
-    """
-    images, labels = validate_dataset(images, labels)
-    pairs = draw_pairs(labels, variables, n, seed=seed)
-    counterfactual = intervene_on_labels(labels[pairs.base], labels[pairs.sources], variables)
-    answers = to_answers(iit_predict(intervenable, *pairs.images(images))).numpy()
-    cells = np.minimum((counterfactual[:, [0, 2]] * bins + 1e-9).astype(int), bins - 1)
-    right, count = np.zeros((bins, bins), dtype=int), np.zeros((bins, bins), dtype=int)
-    np.add.at(count, tuple(cells.T), 1)
-    np.add.at(right, tuple(cells[answers == pairs.y_counterfactual].T), 1)
-    return right, count
