@@ -61,7 +61,7 @@ lint: $(VENV)/.installed-tests
 	$(BIN)/python -m codespell_lib
 
 test: lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations 10
 
 lab: $(VENV)/.installed
 	$(BIN)/jupyter lab --notebook-dir=$(FOLDER)
