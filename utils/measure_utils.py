@@ -26,7 +26,7 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
     z2 = 1.96**2
     center = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = 1.96 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(center - half, 0.0), min(center + half, 1.0)
+    return max(min(center - half, share), 0.0), min(max(center + half, share), 1.0)  # rounding may leave the share out
 
 
 def name_groups(variables: Sequence[Sequence[int]], names: Sequence[str] = VARIABLE_NAMES) -> str:

@@ -199,3 +199,8 @@ def test_bad_input_of_the_measures(data):
         draw_pairs(labels, [[0]], 0)
     with pytest.raises(ValueError, match="repeat"):
         A.cause_isolate(aligned(3), images, labels, [0, 0, 1])
+
+
+def test_an_interval_holds_its_share_also_at_the_ends():
+    assert all(low <= share <= high for share in (0.0, 1.0) for n in range(1, 5_000)
+               for low, high in [wilson_interval(share, n)])
