@@ -55,16 +55,14 @@ def fit(
                 else:
                     chosen = select_subspaces(subspaces, range(b) if batch.rows is None else batch.rows)
                     logits = interchange(intervenable, X[:b], [X[rows] for rows in batch.sources], chosen, keep_bases)
-                interchange_loss, behavior_loss = answer_loss(logits[-b:], batch.y_counterfactual), None
-                loss = interchange_loss
-                if keep_bases:
-                    behavior_loss = answer_loss(logits[:b], batch.y_base)
-                    loss = loss + behavior_weight * behavior_loss
+                interchange_loss = answer_loss(logits[-b:], batch.y_counterfactual)
+                behavior_loss = answer_loss(logits[:b], batch.y_base) if keep_bases else torch.tensor(math.nan)
+                loss = interchange_loss + behavior_weight * behavior_loss if keep_bases else interchange_loss
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 history["interchange_loss"].append(interchange_loss.item())
-                history["behavior_loss"].append(math.nan if behavior_loss is None else behavior_loss.item())
+                history["behavior_loss"].append(behavior_loss.item())
                 history["lr"].append(optimizer.param_groups[0]["lr"])
                 if scheduler:
                     scheduler.step()
@@ -216,7 +214,8 @@ def iit_predict(
     batch_size, device = validate_count(batch_size, "batch_size"), model_device(intervenable.model)
     outputs = []
     with evaluating(intervenable.model):
-        for start in tqdm(range(0, len(X_base), batch_size), desc="Evaluating", leave=False):
+        starts = range(0, len(X_base), batch_size)
+        for start in tqdm(starts, desc="Evaluating", leave=False) if len(starts) > 1 else starts:
             rows = range(len(X_base))[start:start + batch_size]
             base, *sources = (X[rows.start:rows.stop].to(device) for X in (X_base, *X_sources))
             logits = interchange(intervenable, base, sources, select_subspaces(subspaces, rows))
