@@ -36,7 +36,7 @@ version = release = __version__
 root_doc = "book/index"
 exclude_patterns = [".venv", ".git", "build", "**/node_modules", "**/.ipynb_checkpoints"]
 include_patterns = ["README.md", "CONTRIBUTING.md", "book/*.md", "book/api/*.rst", "notebooks/*.ipynb",
-                    "notebooks/glossary.md", "workshop/README.md"]
+                    "notebooks/*.md", "workshop/README.md"]
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 templates_path = [str(HERE / "_templates")]  # autosummary would look for a relative one in the source folder
 highlight_language = "none"

@@ -59,12 +59,13 @@ def write_page(notebook: nbformat.NotebookNode, page: Path) -> None:
     page.write_text(html, encoding="utf-8")
 
 
-def write_glossary(into: Path) -> None:
-    """Put the glossary beside the executed notebooks, as it is and as a page."""
-    text = (FOLDER / "glossary.md").read_text(encoding="utf-8")
-    (into / "glossary.md").write_text(text, encoding="utf-8")
-    cell = nbformat.v4.new_markdown_cell(text, id="glossary")
-    write_page(nbformat.v4.new_notebook(cells=[cell]), into / "glossary.html")
+def write_texts(into: Path) -> None:
+    """Put the glossary and the other texts beside the executed notebooks, as they are and as pages."""
+    for path in sorted(FOLDER.glob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        (into / path.name).write_text(text, encoding="utf-8")
+        cell = nbformat.v4.new_markdown_cell(text, id="text")
+        write_page(nbformat.v4.new_notebook(cells=[cell]), into / path.with_suffix(".html").name)
 
 
 def execute(path: Path, into: Path) -> bool:
@@ -102,7 +103,7 @@ def main() -> int:
         print("There is no notebook to execute.")
         return 1
     if arguments.into.resolve() != FOLDER:
-        write_glossary(arguments.into)
+        write_texts(arguments.into)
     start = time.perf_counter()
     for path in paths:
         if not execute(path, arguments.into.resolve()):

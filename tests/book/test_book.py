@@ -13,8 +13,10 @@ from docutils import nodes
 from studies.results import read_results
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+TEXTS = ["real_networks", "from_an_earlier_notebook", "pyvene"]
 KINDS = ["book/index", "book/notebooks", "book/api", "book/api/utils.das_utils", "_modules/utils/das_utils", "README",
          "CONTRIBUTING", "workshop/README", "notebooks/glossary", "notebooks/explorer",
+         "notebooks/template", *(f"notebooks/{name}" for name in TEXTS),
          *(f"notebooks/{path.stem}" for path in NOTEBOOKS)]
 
 
@@ -43,7 +45,8 @@ def test_the_landing_page_shows_the_result(book, pages):
 
 def test_the_notebooks_are_in_order_with_all_that_a_reader_needs(pages):
     entries = [link["href"] for link in pages["notebooks/explorer.html"].select(".bd-sidebar-primary .bd-sidenav a")]
-    assert entries == [*(f"{path.stem}.html" for path in NOTEBOOKS), "#"]
+    assert entries == [*(f"{path.stem}.html" for path in NOTEBOOKS), "template.html", "#",
+                       *(f"{name}.html" for name in TEXTS)]
     header = [link["href"] for link in pages["book/index.html"].select(".bd-header .navbar-nav a")]
     for page in ("notebooks.html", "../notebooks/glossary.html", "../workshop/README.html", "api.html"):
         assert page in header
@@ -66,7 +69,7 @@ def test_pictures_have_alternative_text(pages):
     assert len(images) > 30 and not [(page, image["src"]) for page, image in images if not image.get("alt")]
 
 
-@pytest.mark.parametrize("path", [*NOTEBOOKS, ROOT / "notebooks" / "explorer.ipynb"], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_pictures_are_told_as_in_the_notebook(pages, path):
     outputs = [output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", [])]
     stored = [output.metadata["image/png"]["alt"] for output in outputs if "image/png" in output.get("data", {})]
@@ -155,7 +158,7 @@ CUT = """() => [...document.querySelectorAll(".cell_output *")].filter(
   e => `${e.tagName}: ${e.scrollWidth} > ${e.clientWidth}: ${e.innerText.trim().slice(0, 60)}`)"""
 
 
-@pytest.mark.parametrize("path", [*NOTEBOOKS, ROOT / "notebooks" / "explorer.ipynb"], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_no_output_is_cut_at_the_margin(book, browser, path):
     tab, _ = open_tab(browser, 1280, 800)
     tab.goto((book / "notebooks" / f"{path.stem}.html").as_uri())

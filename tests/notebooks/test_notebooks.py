@@ -12,12 +12,20 @@ from jupyter_client.kernelspec import get_kernel_spec
 from studies.results import END, START, Results, read_results, results_table, write_readme
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+EVERY = sorted((ROOT / "notebooks").glob("*.ipynb"))
+TEXTS = sorted((ROOT / "notebooks").glob("*.md"))
 SEE = "What you should see (open it after you have looked)"
 MACHINE_PATH = re.compile(r"(?<![\w.])/(work|root|home|tmp|Users|usr|opt|var)/\w|[A-Z]:\\\\")
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
 def notebook(request):
+    return nbformat.read(request.param, as_version=4)
+
+
+@pytest.fixture(params=EVERY, ids=lambda path: path.stem)
+def any_notebook(request):
+    """The numbered ones, the template and the explorer."""
     return nbformat.read(request.param, as_version=4)
 
 
@@ -30,21 +38,21 @@ def test_the_series_is_numbered_without_gaps():
     assert len(NOTEBOOKS) >= 5
 
 
-def test_executed_in_order_and_without_error(notebook):
-    cells = code_cells(notebook)
+def test_executed_in_order_and_without_error(any_notebook):
+    cells = code_cells(any_notebook)
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     assert not [o for cell in cells for o in cell.outputs if o.output_type == "error"]
     assert not [o for cell in cells for o in cell.outputs if o.get("name") == "stderr" and "it/s" not in o.text]
 
 
-def test_nothing_of_a_machine_is_shown(notebook):
-    shown = [cell.source for cell in notebook.cells]
-    for cell in code_cells(notebook):
+def test_nothing_of_a_machine_is_shown(any_notebook):
+    shown = [cell.source for cell in any_notebook.cells]
+    for cell in code_cells(any_notebook):
         for output in cell.outputs:
             data = output.get("data", {})
             shown += [output.get("text", ""), *(str(v) for kind, v in data.items() if kind.startswith("text/"))]
     assert not [match.group() for text in shown for match in MACHINE_PATH.finditer(text)]
-    assert "cuda" not in "".join(cell.source for cell in code_cells(notebook))
+    assert "cuda" not in "".join(cell.source for cell in code_cells(any_notebook))
 
 
 def markdown(notebook):
@@ -63,8 +71,8 @@ def test_what_a_reader_is_promised(notebook):
     assert prose.count("https://arxiv.org/abs/") >= 1
 
 
-def test_every_picture_is_followed_by_what_to_see(notebook):
-    cells = notebook.cells
+def test_every_picture_is_followed_by_what_to_see(any_notebook):
+    cells = [cell for cell in any_notebook.cells if cell.id != "explorer"]  # its picture is what it is about
     for cell, after in zip(cells, cells[1:]):
         if cell.cell_type == "code" and any("image/png" in o.get("data", {}) for o in cell.outputs):
             assert SEE in after.source, cell.id
@@ -87,8 +95,8 @@ def test_exercises_are_announced(notebook):
     assert "●○○" in difficulties and "●●●" in difficulties and any(int(fact.group(2)) <= 10 for fact in facts)
 
 
-def test_folds_are_closed(notebook):
-    for source in markdown(notebook):
+def test_folds_are_closed(any_notebook):
+    for source in markdown(any_notebook):
         assert source.count("<details>") == source.count("<summary>") == source.count("</details>")
 
 
@@ -99,8 +107,9 @@ def anchors():
     return {term.replace(" ", "-"): term for term in terms}
 
 
-def test_links_lead_somewhere(notebook):
-    for source in [*markdown(notebook), (ROOT / "notebooks" / "glossary.md").read_text()]:
+@pytest.mark.parametrize("path", [*EVERY, *TEXTS], ids=lambda path: path.stem)
+def test_links_lead_somewhere(path):
+    for source in [path.read_text()] if path.suffix == ".md" else markdown(nbformat.read(path, as_version=4)):
         for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", source):
             assert target.startswith("https://") or (ROOT / "notebooks" / target).exists(), target
             assert not anchor or anchor in anchors(), anchor

@@ -3,10 +3,12 @@
 Intervened values are held against the same arithmetic done by hooks of the tests' own.
 """
 import copy
+import re
 
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from torch import nn
 
 from utils import das_utils
@@ -379,3 +381,51 @@ def test_dose_response_is_refused_where_a_skip_connection_leads_around_the_layer
     intervenable = build_intervenable(learned(skip=True), "middle", 4, 1, example=torch.zeros(1, 8))
     with pytest.raises(ValueError, match="at a layer that no skip connection leads around"):
         dose_response(intervenable, INPUTS, VALUES, 0, 0, n=50, causal_model=either)
+
+
+# what the text shows: a vision network and a language model, each trained for a few seconds
+
+
+@pytest.fixture(scope="module")
+def shown():
+    """The variables after the code of notebooks/real_networks.md."""
+    text, variables = (ROOT / "notebooks" / "real_networks.md").read_text(encoding="utf-8"), {"__name__": "text"}
+    for block in re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S):
+        exec(compile(block, "real_networks.md", "exec"), variables)
+    return variables
+
+
+@pytest.mark.parametrize("name, least", [("vision", 0.88), ("language", 0.9)])
+def test_a_library_s_network_is_aligned(shown, name, least):
+    score = shown[f"{name}_score"]
+    baseline = max(score.keep, score.copy, score.majority)
+    assert score.iia > least > baseline + 0.2 and score.flip_iia > least - 0.08 and score.n == 4_000
+    assert shown[f"{name}_behavior"] > 0.94
+
+
+def test_the_vision_network_is_swapped_as_by_hand(shown):
+    X, source, other = shown["X_test"][:20], shown["X_test"][20:40], shown["X_test"][40:60]
+    intervenable, model = shown["vision"], shown["resnet"]
+    basis = get_basis(intervenable)
+    assert basis.shape == (16 * 7 * 7, 32)
+    found = iit_predict(intervenable, X, torch.stack([source, X]))
+    hand = by_hooks(model, "network.resnet.encoder.stages.0", basis, X, source, slice(16))
+    assert torch.allclose(found, torch.sigmoid(hand), atol=1e-5)
+    found = iit_predict(intervenable, X, torch.stack([X, other]))
+    hand = by_hooks(model, "network.resnet.encoder.stages.0", basis, X, other, slice(16, 32))
+    assert torch.allclose(found, torch.sigmoid(hand), atol=1e-5)
+    assert torch.allclose(iit_predict(intervenable, X, torch.stack([X, X])), predict(model, X), atol=1e-5)
+
+
+def test_the_language_model_is_swapped_as_by_hand(shown):
+    words = torch.from_numpy(shown["test_words"])
+    X, source, intervenable = words[:20], words[20:40], shown["language"]
+    hand = by_hooks(shown["bert"], "network.bert.encoder.layer.0", get_basis(intervenable), X, source, position=1)
+    found = iit_predict(intervenable, X, source[None])
+    assert torch.allclose(found, torch.sigmoid(hand), atol=1e-5)
+    assert (found - predict(shown["bert"], X)).abs().max() > 0.5
+
+
+def test_without_the_wrapper_a_library_s_network_is_refused(shown):
+    with pytest.raises(TypeError, match="model must return a tensor of logits, got .*Output.*: wrap it in a module"):
+        predict(shown["bert"].network, torch.from_numpy(shown["test_words"]))
