@@ -10,10 +10,12 @@ import pytest
 import torch
 from conftest import ROOT
 from torch import nn
+from transformers import BertConfig, BertForSequenceClassification
 
 from utils import das_utils
 from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import build_intervenable, das_train, get_basis, get_coordinates, iit_predict, iit_train
+from utils.interventions.checkpoints import load_intervenable, save_intervenable
 from utils.interventions.passes import validate_intervenable
 from utils.measure_utils import score_alignment
 from utils.measures.alignment import unaligned_effects
@@ -429,3 +431,66 @@ def test_the_language_model_is_swapped_as_by_hand(shown):
 def test_without_the_wrapper_a_library_s_network_is_refused(shown):
     with pytest.raises(TypeError, match="model must return a tensor of logits, got .*Output.*: wrap it in a module"):
         predict(shown["bert"].network, torch.from_numpy(shown["test_words"]))
+
+
+@pytest.mark.parametrize("name", ["vision", "language"])
+def test_a_library_s_network_is_saved_and_loaded_to_the_bit(shown, tmp_path, name):
+    model = shown["resnet" if name == "vision" else "bert"]
+    X = shown["X_test"][:30] if name == "vision" else torch.from_numpy(shown["test_words"][:30])
+    sources = torch.stack([X.flip(0)] * len(shown[name].interventions))
+    save_intervenable(shown[name], tmp_path / "own.pth", [[0], [1]][:len(sources)], {"seed": 0})
+    fresh = type(model)(type(model.network)(model.network.config))
+    loaded, groups, _ = load_intervenable(tmp_path / "own.pth", model=fresh, example=X)
+    assert torch.equal(iit_predict(loaded, X, sources), iit_predict(shown[name], X, sources))
+    assert groups == [[0], [1]][:len(sources)] and all(
+        torch.equal(value, fresh.state_dict()[key]) for key, value in model.state_dict().items())
+
+
+def small_bert():
+    torch.manual_seed(0)
+    return BertForSequenceClassification(BertConfig(
+        vocab_size=20, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=8, num_labels=1, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0))
+
+
+class Masked(nn.Module):
+    """A wrapper that tells the network which tokens are padding."""
+
+    def __init__(self):
+        super().__init__()
+        self.network = small_bert()
+
+    def forward(self, x):
+        return self.network(x, attention_mask=(x != 0).long()).logits
+
+
+class Own(BertForSequenceClassification):
+    """The other way to give out logits: a class of one's own, which keeps the library's config."""
+
+    def forward(self, x):
+        return super().forward(x).logits
+
+
+@pytest.mark.parametrize("position", [None, 2])
+def test_a_step_is_right_where_each_row_has_its_own_mask(position):
+    model, words = Masked(), torch.randint(1, 20, (12, 6))
+    words[::2, 4:] = 0  # every other sentence is shorter
+    X, source, layer = words[:6], words[6:].flip(0), "network.bert.encoder.layer.0"
+    intervenable = build_intervenable(model, layer, 4, example=words, position=position)
+    logits = by_hooks(model.eval(), layer, get_basis(intervenable), X, source, position=position)
+    y = torch.tensor([0.0, 1.0] * 3)
+    expected = nn.functional.binary_cross_entropy_with_logits(logits, y).item()
+    plain = nn.functional.binary_cross_entropy(predict(model, X), 1 - y).item()
+    history = iit_train(intervenable, X, source[None], y, y_base=1 - y, behavior_weight=1.0)
+    assert history["interchange_loss"] == pytest.approx([expected], abs=1e-5)
+    assert history["behavior_loss"] == pytest.approx([plain], abs=1e-5)
+
+
+def test_a_class_of_ones_own_keeps_the_library_s_config():
+    model = Own(small_bert().config)
+    words, config = torch.randint(1, 20, (12, 6)), model.config
+    intervenable = build_intervenable(model, "bert.encoder.layer.1", 4, example=words, position=0)
+    assert model.config is config
+    hand = by_hooks(model.eval(), "bert.encoder.layer.1", get_basis(intervenable), words[:6], words[6:], position=0)
+    found = iit_predict(intervenable, words[:6], words[None, 6:])
+    assert torch.allclose(found, torch.sigmoid(hand), atol=1e-6)
