@@ -178,8 +178,9 @@ def write_copies(folder: Path, into: Path, force: bool = False) -> list[Path]:
     with tempfile.TemporaryDirectory(dir=into) as temporary:
         for name, notebook in notebooks.items():
             nbformat.write(learner_copy(notebook), Path(temporary) / name)
-        if (folder / "glossary.md").exists():
-            shutil.copy(folder / "glossary.md", temporary)
+        for path in (*folder.glob("*.md"), *folder.glob("template.ipynb")):
+            if path.suffix == ".md" or not (into / path.name).exists():  # a template may have been filled in
+                shutil.copy(path, temporary)
         for path in Path(temporary).iterdir():
             os.replace(path, into / path.name)
     return [into / name for name in notebooks]

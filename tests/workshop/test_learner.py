@@ -160,10 +160,13 @@ def test_a_small_copy():
 
 def test_copies_are_written_again_where_nobody_worked_in_them(run, tmp_path):
     source, target = (tmp_path / folder / "1_small.ipynb" for folder in ("source", "into"))
-    (tmp_path / "source" / "glossary.md").write_text("words")
+    for name in ("glossary.md", "text.md", "template.ipynb"):
+        (tmp_path / "source" / name).write_text("words")
     assert run() == (0, f"2 learner's copies in {target.parent}\n")
     first = target.read_bytes()
     (target.parent / "own.ipynb").write_text("the learner's own")
+    (target.parent / "template.ipynb").write_text("filled in")
+    (target.parent / "text.md").write_text("of another version")
     made = nbformat.read(target, as_version=4)
     made.cells[0].update(execution_count=1, outputs=[nbformat.v4.new_output("stream", text="seen")])
     nbformat.write(made, target)
@@ -171,7 +174,8 @@ def test_copies_are_written_again_where_nobody_worked_in_them(run, tmp_path):
     source.write_text(source.read_text().replace("More.", "Still more."))
     assert run()[0] == 0 and "Still more." in target.read_text()
     assert {path.name for path in target.parent.iterdir()} == {
-        "0_good.ipynb", "1_small.ipynb", "glossary.md", "own.ipynb"}
+        "0_good.ipynb", "1_small.ipynb", "glossary.md", "own.ipynb", "template.ipynb", "text.md"}
+    assert [(target.parent / name).read_text() for name in ("template.ipynb", "text.md")] == ["filled in", "words"]
 
 
 @pytest.mark.parametrize("work", [
