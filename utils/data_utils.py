@@ -194,7 +194,12 @@ def as_causal_model(
     def answer(labels: np.ndarray) -> np.ndarray:
         labels = validate_values(labels)
         rows = labels.reshape(-1, labels.shape[-1])
-        return validate_answers(own(rows), (len(rows),)).reshape(labels.shape[:-1])
+        try:
+            answers = own(rows.copy())
+        except Exception as error:
+            error.add_note(f"This came from causal_model, called with labels {rows.shape} of {rows.dtype}.")
+            raise
+        return validate_answers(answers, (len(rows),)).reshape(labels.shape[:-1])
 
     return answer
 

@@ -60,24 +60,16 @@ def validate_groups(variables: Sequence[Sequence[int]], num_variables: int = NUM
 
 def validate_coefficients(coefficients: Sequence[float] | np.ndarray) -> np.ndarray:
     """Return three finite coefficients as a float64 array of shape (3,)."""
-    try:
-        checked = np.asarray(coefficients, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"coefficients must be three numbers, got {coefficients!r}") from error
+    checked = _to_numpy(coefficients, "coefficients").astype(np.float64)
     if checked.shape != (NUM_VARIABLES,):
         raise ValueError(f"coefficients must have shape ({NUM_VARIABLES},), got {checked.shape}")
-    if not np.isfinite(checked).all():
-        raise ValueError(f"coefficients must be finite, got {checked.tolist()}")
     return checked
 
 
 def validate_labels(labels: Any, name: str = "labels") -> np.ndarray:
     """Return labels as a float64 array of shape (..., 3), every value in [0, 1]."""
-    try:
-        checked = np.asarray(labels, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be an array of numbers, got {type(labels).__name__}") from error
-    if checked.ndim < 1 or checked.shape[-1] != NUM_VARIABLES:
+    checked = _to_numpy(labels, name).astype(np.float64)
+    if checked.shape[-1] != NUM_VARIABLES:
         raise ValueError(f"{name} must have shape (..., {NUM_VARIABLES}), got {checked.shape}")
     if not ((checked >= -1e-9) & (checked <= 1 + 1e-9)).all():
         raise ValueError(f"{name} must lie in [0, 1]")
@@ -96,17 +88,17 @@ def validate_images(images: Any, name: str = "images") -> np.ndarray:
     return np.asarray(images, dtype=np.float32).reshape(-1, 1, 28, 28)
 
 
-def _to_numpy(values: Any, name: str) -> np.ndarray:
+def _to_numpy(values: Any, name: str, numbers: bool = True) -> np.ndarray:
     if hasattr(values, "detach"):
         values = values.detach().cpu().numpy()
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} must be an array, got {type(values).__name__}") from error
-    if array.dtype.kind == "c":
-        raise TypeError(f"{name} must be real, got {array.dtype}")
     if array.ndim == 0:
         raise TypeError(f"{name} must be an array or tensor, got {type(values).__name__}")
+    if array.dtype.kind not in "biuf" and (numbers or array.dtype.kind == "c"):
+        raise TypeError(f"{name} must hold real numbers, got {array.dtype}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, got nan or infinity")
     return array
@@ -117,24 +109,20 @@ def validate_inputs(X: Any, name: str = "X") -> np.ndarray:
     array = _to_numpy(X, name)
     if len(array) == 0:
         raise ValueError(f"{name} must hold at least one input, got 0")
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold numbers, got {array.dtype}")
     return array if array.dtype.kind in "iu" else array.astype(np.float32, copy=False)
 
 
-def validate_values(z: Any, name: str = "labels") -> np.ndarray:
-    """Return the values of a causal model's variables (..., v) of any type, one column a variable."""
-    array = _to_numpy(z, name)
+def validate_values(z: Any, name: str = "labels", numbers: bool = False) -> np.ndarray:
+    """Return the values of a causal model's variables (..., v) of any type, one column a variable; or ``numbers``."""
+    array = _to_numpy(z, name, numbers)
     if array.ndim < 2 or 0 in array.shape:
         raise ValueError(f"{name} must have shape (n, variables) with at least one of each, got {array.shape}")
-    return array
+    return array.astype(float) if numbers else array
 
 
 def validate_answers(answers: Any, shape: tuple[int, ...], name: str = "the causal model's answers") -> np.ndarray:
     """Return answers of the wanted shape, truth values or whole numbers from 0, as a float32 array."""
     array = _to_numpy(answers, name)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must be truth values or whole numbers, got {array.dtype}")
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, one for each row, got {array.shape}")
     if (array < 0).any() or (array != np.floor(array)).any():

@@ -17,10 +17,7 @@ def correlate(coordinates: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Raises:
         ValueError, TypeError: the shapes do not fit, or labels are no finite numbers.
     """
-    labels = validate_values(labels)
-    if labels.dtype.kind not in "biuf":
-        raise TypeError(f"labels must be numbers, got {labels.dtype}")
-    labels = labels.astype(float)
+    labels = validate_values(labels, numbers=True)
     coordinates = _validate_coordinates(coordinates, len(labels))
     k = coordinates.shape[1]
     with np.errstate(invalid="ignore", divide="ignore"):
