@@ -138,7 +138,8 @@ class PairPool:
         self.variables = validate_groups(self.variables, self.labels.shape[1])
         self.coefficients = validate_coefficients(self.coefficients)
         self.answer = as_causal_model(self.causal_model, self.coefficients)
-        self.answer(self.labels[:2])  # a causal model that does not fit the labels is told at once
+        pairs = self.draw(len(self), np.random.default_rng(0))  # a causal model that does not fit is told at once
+        self.num_answers = 1 + int(torch.cat([pairs.y_base, pairs.y_counterfactual]).max())
 
     def __len__(self) -> int:
         return len(self.images)

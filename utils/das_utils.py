@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from utils.counterfactual_data_utils import Batch, PairPool, fresh_batches, given_batches
 from utils.interventions.build import build_intervenable, get_basis, get_coordinates, own_columns
 from utils.interventions.passes import (can_share_a_pass, interchange, select_subspaces, swap_in_one_pass,
-                                        swaps_own_blocks, validate_intervenable, validate_pairs)
+                                        swaps_own_blocks, try_out, validate_intervenable, validate_pairs)
 from utils.interventions.rotated_space import CNNConfig, CustomLowRankRotatedSpaceIntervention, pv
 from utils.model_utils import (accuracy, answer_loss, count_answers, evaluating, model_device, one_cycle,
                                to_probabilities, validate_batch, validate_targets)
@@ -88,12 +88,13 @@ def _train(
         if num_steps is not None:
             raise ValueError("num_steps goes with a pool; given pairs are trained on for num_epochs")
         X_base, X_sources = validate_pairs(intervenable, X_base, X_sources, subspaces)
-        n, answers = len(X_base), count_answers(model, X_base)
+        n, answers = len(X_base), count_answers(model, X_base, "X_base")
         y_counterfactual = validate_targets(y_counterfactual, n, "y_counterfactual", answers)
         if y_base is None and behavior_weight:
             raise ValueError("behavior_weight above 0 needs y_base, the labels of the base images")
         y_base = None if y_base is None else validate_targets(y_base, n, "y_base", answers)
         num_epochs = validate_count(num_epochs, "num_epochs")
+        try_out(intervenable, X_base, subspaces)
         settings["in_one_pass"] = can_share_a_pass(intervenable, X_base)
         batches = given_batches(X_base, X_sources, y_base, y_counterfactual, batch_size, num_epochs, seed)
         return fit(intervenable, batches, num_epochs * -(-n // batch_size), **settings)
@@ -112,8 +113,10 @@ def _train(
     if batch_size > len(pool):
         raise ValueError(f"batch_size must be at most the pool's {len(pool)} images, got {batch_size}")
     X = validate_batch(pool.images[:2], model, "pool's images")
-    answers = count_answers(model, X)
-    validate_targets(pool.answer(pool.labels), len(pool), "the causal model's answers", answers)
+    answers = count_answers(model, X, "pool's images")
+    if pool.num_answers > answers:
+        raise ValueError(f"pool's causal model gives {pool.num_answers} answers, of which the network has {answers}")
+    try_out(intervenable, X, subspaces)
     settings["in_one_pass"] = can_share_a_pass(intervenable, X)
     return fit(intervenable, fresh_batches(pool, batch_size, num_steps, seed), num_steps, **settings)
 
@@ -211,9 +214,10 @@ def iit_predict(
         CPU tensor (n,) or (n, c).
     """
     X_base, X_sources = validate_pairs(intervenable, X_base, X_sources, subspaces, broadcast=True)
-    batch_size, device = validate_count(batch_size, "batch_size"), model_device(intervenable.model)
-    outputs = []
-    with evaluating(intervenable.model):
+    model, outputs = intervenable.model, []
+    batch_size, device = validate_count(batch_size, "batch_size"), model_device(model)
+    count_answers(model, X_base, "X_base")
+    with evaluating(model):
         starts = range(0, len(X_base), batch_size)
         for start in tqdm(starts, desc="Evaluating", leave=False) if len(starts) > 1 else starts:
             rows = range(len(X_base))[start:start + batch_size]
@@ -235,11 +239,8 @@ def iit_evaluate(
 
     Arguments as for ``iit_predict``, and y_counterfactual (n,), each 0 or 1, or a class from 0.
     """
-    validate_intervenable(intervenable)
-    X_base = validate_batch(X_base, intervenable.model, "X_base")
-    y_counterfactual = validate_targets(y_counterfactual, len(X_base), "y_counterfactual",
-                                        count_answers(intervenable.model, X_base))
-    return accuracy(iit_predict(intervenable, X_base, X_sources, batch_size, subspaces), y_counterfactual)
+    probabilities = iit_predict(intervenable, X_base, X_sources, batch_size, subspaces)
+    return accuracy(probabilities, y_counterfactual, "y_counterfactual")
 
 
 das_predict, das_evaluate = iit_predict, iit_evaluate  # only training differs: DAS leaves the network as it is

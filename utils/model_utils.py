@@ -6,6 +6,7 @@ column a class, (b, c), chooses among c answers: the column with the greatest lo
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm, trange
 
-from utils.validation import validate_count, validate_inputs, validate_number
+from utils.validation import validate_answers, validate_count, validate_inputs, validate_number
 
 # Neurons of each layer's output, before the ReLU.
 LAYER_SIZES = {"conv1": 28 * 28 * 16, "conv2": 14 * 14 * 32, "conv3": 7 * 7 * 64, "fc1": 3}
@@ -84,65 +85,72 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def validate_batch(X: torch.Tensor | np.ndarray, model: nn.Module, name: str = "X") -> torch.Tensor:
-    """Return inputs (n, ...) with n >= 1 as a tensor of the network's own number type, whole numbers (token ids) as
-    they are, or raise TypeError or ValueError. A ``PyTorchCNN`` takes images (n, 1, 28, 28)."""
+    """Return inputs (n, ...), n >= 1, as a tensor of the network's own number type, whole numbers (token ids) as they
+    are, or raise TypeError or ValueError. A ``PyTorchCNN`` takes images (n, 1, 28, 28)."""
+    of_cnn = isinstance(model, PyTorchCNN)
     if not isinstance(X, (np.ndarray, torch.Tensor)):
         raise TypeError(f"{name} must be a tensor, got {type(X).__name__}")
-    if isinstance(model, PyTorchCNN):
-        if tuple(X.shape[1:]) != (1, 28, 28) or len(X) == 0:
-            raise ValueError(f"{name} must have shape (n, 1, 28, 28) with n >= 1, got {tuple(X.shape)}")
-    elif X.ndim == 0 or len(X) == 0:
-        raise ValueError(f"{name} must have shape (n, ...) with n >= 1, got {tuple(X.shape)}")
+    if 0 in (X.ndim, *X.shape[:1]) or of_cnn and tuple(X.shape[1:]) != (1, 28, 28):
+        raise ValueError(f"{name} must have shape (n, {'1, 28, 28' if of_cnn else '...'}), n > 0, got {tuple(X.shape)}")
     if isinstance(X, np.ndarray):
         X = torch.from_numpy(validate_inputs(X, name))
     if X.is_complex():
         raise TypeError(f"{name} must be real, got {X.dtype}")
-    if X.is_floating_point() or X.dtype == torch.bool or isinstance(model, PyTorchCNN):
+    if X.is_floating_point() and not X.isfinite().all():
+        raise ValueError(f"{name} must be finite, got nan or infinity")
+    if X.is_floating_point() or X.dtype == torch.bool or of_cnn:
         X = X.to(next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32))
     return X
 
 
-def read_logits(output: torch.Tensor) -> torch.Tensor:
-    """What a network returns, in float32 at least: logits (b,) of a yes-or-no answer or (b, c) of c answers, c >= 2.
-
-    Raises:
-        TypeError, ValueError: the output is no tensor, or has another shape.
-    """
+def read_logits(output: torch.Tensor, n: int) -> torch.Tensor:
+    """What a network returns for n inputs, in float32 at least: logits (n,) of a yes-or-no answer or (n, c) of c
+    answers, c >= 2; TypeError or ValueError where it is no tensor or has another shape."""
     if not isinstance(output, torch.Tensor):
         raise TypeError(f"model must return a tensor of logits, got {type(output).__name__}: wrap it in a module whose "
                         "forward picks the logits out")
-    if output.ndim not in (1, 2) or 0 in output.shape:
-        raise ValueError(f"model must return logits (b,), (b, 1) or (b, classes), got shape {tuple(output.shape)}")
+    if n == 1 and output.ndim < 2:  # of a network that squeezes
+        output = output.reshape(1, -1)
+    if output.ndim not in (1, 2) or 0 in output.shape or len(output) != n:
+        raise ValueError(f"model must return logits (b,), (b, 1) or (b, classes), got shape {tuple(output.shape)} "
+                         f"for {n} inputs")
     output = output.to(torch.promote_types(output.dtype, torch.float32))
     return output.squeeze(1) if output.ndim == 2 and output.shape[1] == 1 else output
 
 
-def count_answers(model: nn.Module, X: torch.Tensor) -> int:
-    """How many answers a network chooses from, found by asking it about the first of the inputs (n, ...)."""
-    with torch.no_grad(), evaluating(model):
-        logits = read_logits(model(X[:1].to(model_device(model))))
-    return 2 if logits.ndim == 1 else logits.shape[1]
+@torch.no_grad()
+def ask(model: nn.Module, X: torch.Tensor, name: str = "X") -> torch.Tensor:
+    """Logits (n,) or (n, c) for inputs (n, ...), in eval mode; ValueError where the network cannot run them."""
+    try:
+        with evaluating(model):
+            output = model(X.to(model_device(model)))
+    except Exception as error:
+        raise ValueError(f"{name} must hold inputs that the network takes, got inputs of shape {tuple(X.shape[1:])} "
+                         f"and {X.dtype}: {str(error).partition(chr(10))[0]}") from error
+    return read_logits(output, len(X))
 
 
-def validate_targets(
-    targets: torch.Tensor | np.ndarray, n: int, name: str = "y", num_answers: int = 2
-) -> torch.Tensor:
+def count_answers(model: nn.Module, X: torch.Tensor, name: str = "X") -> int:
+    """How many answers a network chooses from, found by asking it twice about the first of the inputs (n, ...)."""
+    return max(2, *ask(model, X[[0, 0]], name).shape)
+
+
+def validate_targets(targets: Any, n: int, name: str = "y", num_answers: int = 2) -> torch.Tensor:
     """Return n labels, each a whole number below ``num_answers``, as a float tensor (n,), or raise."""
-    if isinstance(targets, np.ndarray):
-        targets = torch.from_numpy(targets)
-    if not isinstance(targets, torch.Tensor):
+    if not isinstance(targets, (np.ndarray, torch.Tensor)):
         raise TypeError(f"{name} must be a tensor, got {type(targets).__name__}")
-    if targets.numel() != n or targets.ndim > 2:
+    if math.prod(targets.shape) != n or targets.ndim > 2:
         raise ValueError(f"{name} must hold one label for each of {n} inputs, got shape {tuple(targets.shape)}")
-    targets = targets.float().reshape(-1)
-    if not ((targets >= 0) & (targets < num_answers) & (targets == targets.floor())).all():
-        choices = "0 and 1" if num_answers == 2 else f"whole numbers from 0 to {num_answers - 1}"
-        raise ValueError(f"{name} must hold only {choices}")
-    return targets
+    answers = validate_answers(targets.reshape(-1), (n,), name)
+    if answers.max() >= num_answers:
+        raise ValueError(f"{name} must hold only whole numbers from 0 to {num_answers - 1}, got {answers.max():.0f}")
+    return torch.from_numpy(answers)
 
 
 def answer_loss(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy (nats) of logits (b,) or (b, c) against answers (b,)."""
+    """Mean cross-entropy (nats) of logits (b,) or (b, c) against answers (b,); ValueError where c are too few."""
+    if y.max() >= max([2, *logits.shape[1:]]):
+        raise ValueError(f"y must hold only answers that the network chooses from, got {y.max():.0f}")
     if logits.ndim == 1:
         return F.binary_cross_entropy_with_logits(logits, y.to(logits))
     return F.cross_entropy(logits, y.to(logits.device, torch.long))
@@ -184,8 +192,7 @@ def train(
     Returns:
         history with ``loss`` and ``lr`` of every step.
     """
-    device = model_device(model)
-    X = validate_batch(X, model)
+    device, X = model_device(model), validate_batch(X, model)
     lr = validate_number(lr, "lr", strict=True)
     num_epochs, batch_size = validate_count(num_epochs, "num_epochs"), validate_count(batch_size, "batch_size")
     generator = torch.Generator().manual_seed(validate_count(seed, "seed", minimum=0))
@@ -198,9 +205,9 @@ def train(
     with trange(steps * num_epochs, desc="Training", leave=False) as bar:
         for step in bar:
             if step % steps == 0:
-                order = torch.randperm(len(X), generator=generator)
-            batch = order[(step % steps) * batch_size :][:batch_size]
-            loss = answer_loss(read_logits(model(X[batch].to(device))), y[batch])
+                order = torch.randperm(len(X), generator=generator).split(batch_size)
+            batch = order[step % steps]
+            loss = answer_loss(read_logits(model(X[batch].to(device)), len(batch)), y[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -223,27 +230,21 @@ def to_answers(probabilities: torch.Tensor) -> torch.Tensor:
     return (probabilities > 0.5).float() if probabilities.ndim == 1 else probabilities.argmax(dim=1).float()
 
 
-@torch.no_grad()
 def predict(model: nn.Module, X: torch.Tensor | np.ndarray, batch_size: int = 1024) -> torch.Tensor:
     """Probabilities for inputs (n, ...): a CPU tensor (n,) of those of answer 1, or (n, c) of c answers."""
-    device = model_device(model)
-    X, batch_size = validate_batch(X, model), validate_count(batch_size, "batch_size")
-    starts = range(0, len(X), batch_size)
-    bar = tqdm(starts, desc="Evaluating", leave=False) if len(starts) > 1 else starts
-    with evaluating(model):
-        return torch.cat([to_probabilities(read_logits(model(X[i : i + batch_size].to(device)))) for i in bar])
+    model_device(model)
+    batches = validate_batch(X, model).split(validate_count(batch_size, "batch_size"))
+    bar = tqdm(batches, desc="Evaluating", leave=False) if len(batches) > 1 else batches
+    return torch.cat([to_probabilities(ask(model, part)) for part in bar])
 
 
-def accuracy(probabilities: torch.Tensor, targets: torch.Tensor) -> float:
+def accuracy(probabilities: torch.Tensor, targets: torch.Tensor | np.ndarray, name: str = "y") -> float:
     """Share of n answers that are right, from probabilities (n,) of answer 1 or (n, c) of c answers."""
     num_answers = 2 if probabilities.ndim == 1 else probabilities.shape[1]
-    targets = validate_targets(targets, len(probabilities), num_answers=num_answers)
+    targets = validate_targets(targets, len(probabilities), name, num_answers)
     return (to_answers(probabilities) == targets.to(probabilities.device)).float().mean().item()
 
 
 def evaluate(model: nn.Module, X: torch.Tensor, y: torch.Tensor, batch_size: int = 1024) -> float:
     """Accuracy of the network on inputs (n, ...) with labels (n,)."""
-    model_device(model)
-    X = validate_batch(X, model)
-    y = validate_targets(y, len(X), num_answers=count_answers(model, X))
     return accuracy(predict(model, X, batch_size), y)

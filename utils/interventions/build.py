@@ -1,12 +1,13 @@
 """A network wrapped by pyvene so that subspaces of one of its layers can be interchanged, and what there is in them."""
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import nn
 
-from utils.interventions.layers import find_layer, flatten_neurons, measure_layer, rewire
+from utils.interventions.layers import find_layer, measure_layer, record
 from utils.interventions.rotated_space import CNNConfig, CustomLowRankRotatedSpaceIntervention, pv
-from utils.model_utils import PyTorchCNN, model_device, predict, validate_layer
+from utils.model_utils import PyTorchCNN, model_device, validate_batch, validate_layer
 from utils.validation import validate_count
 
 
@@ -16,7 +17,7 @@ def build_intervenable(
     intervention_size: int,
     num_sources: int = 1,
     *,
-    example: torch.Tensor | None = None,
+    example: torch.Tensor | np.ndarray | None = None,
     position: int | None = None,
 ) -> pv.IntervenableModel:
     """Wrap a network so that one or several subspaces of a layer can be interchanged.
@@ -34,15 +35,14 @@ def build_intervenable(
         ValueError, TypeError: the layer is unknown, is none that can be aligned, or has fewer neurons than directions
             are asked for; or ``example`` is missing or does not fit the network.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch module, got {type(model).__name__}")
+    model_device(model)
     size, k = validate_count(intervention_size, "intervention_size"), validate_count(num_sources, "num_sources")
     if isinstance(model, PyTorchCNN):
         validate_layer(layer)
         example = torch.zeros(1, 1, 28, 28) if example is None else example
     if example is None:
         raise ValueError("example must hold a few inputs of the network, to find the layer's size with, got None")
-    neurons = measure_layer(model, layer, example, position)
+    neurons, dtype = measure_layer(model, layer, example, position)
     if size * k > neurons:
         raise ValueError(f"intervention_size * num_sources must be at most {neurons}, the neurons of {layer}, "
                          f"got {size * k}")
@@ -50,15 +50,15 @@ def build_intervenable(
         model.config = CNNConfig()  # type: ignore[assignment]  # pyvene wants one
     blocks = [[i * size, (i + 1) * size] for i in range(k)]
     intervention = CustomLowRankRotatedSpaceIntervention(
-        embed_dim=neurons, low_rank_dimension=size * k, subspace_partition=blocks, position=position)
+        embed_dim=neurons, low_rank_dimension=size * k, subspace_partition=blocks,
+        position=None if position is None else int(position))
     shared = {"component": f"{layer}.output", "low_rank_dimension": size * k, "subspace_partition": blocks,
               "intervention": intervention, "intervention_link_key": 0 if k > 1 else None}
     config = pv.IntervenableConfig(representations=[dict(shared) for _ in range(k)],
                                    intervention_types=CustomLowRankRotatedSpaceIntervention)
     intervenable = pv.IntervenableModel(config, model)
     intervenable.set_device(model_device(model))
-    if any(p.dtype == torch.float64 for p in model.parameters()):
-        intervention.double()  # for half precision the directions stay in float32
+    intervention.to(torch.promote_types(dtype, torch.float32))  # of a network in half precision, too
     return intervenable
 
 
@@ -80,18 +80,14 @@ def get_basis(intervenable: pv.IntervenableModel) -> torch.Tensor:
 
 
 @torch.no_grad()
-def get_coordinates(intervenable: pv.IntervenableModel, X: torch.Tensor, batch_size: int = 1024) -> torch.Tensor:
+def get_coordinates(
+    intervenable: pv.IntervenableModel, X: torch.Tensor | np.ndarray, batch_size: int = 1024
+) -> torch.Tensor:
     """Coordinates of inputs (n, ...) along the learned directions: a CPU tensor (n, directions)."""
-    intervention, found = get_intervention(intervenable), []
-    weight = intervention.rotate_layer.weight
-
-    def read(activations: torch.Tensor) -> torch.Tensor:
-        found.append((flatten_neurons(activations, intervention.position).to(weight) @ weight).cpu())
-        return activations
-
-    with rewire(find_layer(intervenable.model, get_layer(intervenable)), read):
-        predict(intervenable.model, X, batch_size)
-    return torch.cat(found)
+    model, intervention = intervenable.model, get_intervention(intervenable)
+    module, weight = find_layer(model, get_layer(intervenable)), intervention.rotate_layer.weight
+    parts = validate_batch(X, model).split(validate_count(batch_size, "batch_size"))
+    return torch.cat([(intervention.flatten(record(model, module, part)[0]) @ weight).cpu() for part in parts])
 
 
 def own_columns(intervenable: pv.IntervenableModel) -> list[list[int]] | None:

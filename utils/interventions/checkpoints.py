@@ -91,11 +91,13 @@ def load_intervenable(
         intervenable = build_intervenable(model, alignment["layer"], alignment["directions"] // k, k, example=example,
                                           position=alignment.get("position"))
         parts = _parts(intervenable)
+        if {name: w.shape for name, w in weights.items()} != {name: w.shape for name, w in parts.state_dict().items()}:
+            raise ValueError("its weights are those of another network")  # before any is taken over
         parts.load_state_dict(weights)
         blocks = alignment["partition"]
         _validate_partition(blocks, alignment["directions"])
     except Exception as error:  # a foreign file can hold anything
-        raise ValueError(f"{Path(path).name} does not hold an intervened model") from error
+        raise ValueError(f"{Path(path).name} does not hold an intervened model that fits: {error}") from error
     get_intervention(intervenable).subspace_partition = blocks
     return intervenable, groups, provenance
 

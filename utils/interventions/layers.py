@@ -4,10 +4,12 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import nn
 
-from utils.model_utils import evaluating, model_device, read_logits, validate_batch
+from utils.model_utils import ask, validate_batch
+from utils.validation import validate_count
 
 
 def find_layer(model: nn.Module, layer: str | None) -> nn.Module:
@@ -29,7 +31,7 @@ def flatten_neurons(activations: torch.Tensor, position: int | None = None) -> t
     (b, c, h, w) becomes (b, h * w * c), the order in which channels_last memory holds it, so nothing is copied.
     """
     if position is not None:
-        return activations[:, position]
+        return activations[:, position:position + 1].flatten(1)  # no column where there is no such position
     return activations.permute(0, 2, 3, 1).flatten(1) if activations.ndim == 4 else activations.flatten(1)
 
 
@@ -73,19 +75,23 @@ def name_input(model: nn.Module) -> str:
     return first.name
 
 
-def _watch(model: nn.Module, module: nn.Module, X: torch.Tensor) -> list[torch.Tensor]:
+def record(model: nn.Module, module: nn.Module, X: torch.Tensor, name: str = "X") -> list[torch.Tensor]:
+    """What the module gives out at each of its calls while the network answers to inputs (n, ...)."""
     seen: list[torch.Tensor] = []
-    handle = module.register_forward_hook(lambda module, args, output: seen.append(output))
-    try:
-        with torch.no_grad(), evaluating(model):
-            read_logits(model(X.to(model_device(model))))
-    finally:
-        handle.remove()
+
+    def keep(output: torch.Tensor) -> torch.Tensor:
+        seen.append(output.clone() if isinstance(output, torch.Tensor) else output)  # what follows may write into it
+        return output
+
+    with rewire(module, keep):
+        ask(model, X, name)
     return seen
 
 
-def measure_layer(model: nn.Module, layer: str, example: torch.Tensor, position: int | None = None) -> int:
-    """How many neurons there are to align at a layer, found by running the network.
+def measure_layer(
+    model: nn.Module, layer: str, example: torch.Tensor | np.ndarray, position: int | None = None
+) -> tuple[int, torch.dtype]:
+    """How many neurons there are to align at a layer, and their number type, found by running the network.
 
     Args:
         model: answers with logits.
@@ -105,12 +111,8 @@ def measure_layer(model: nn.Module, layer: str, example: torch.Tensor, position:
         raise ValueError("model must keep running statistics in batch normalization (track_running_stats=True), or one "
                          "input would change the answers to others")
     module, example = find_layer(model, layer), validate_batch(example, model, "example")
-    try:
-        runs = [(n, _watch(model, module, example[:1].repeat(n, *[1] * (example.ndim - 1)))) for n in (2, 3)]
-    except (RuntimeError, IndexError) as error:
-        raise ValueError(f"example must be inputs that the network takes, got shape {tuple(example.shape)} of "
-                         f"{example.dtype}: {str(error).splitlines()[0]}") from error
-    for n, seen in runs:
+    for n in (2, 3):
+        seen = record(model, module, example[[0] * n], "example")
         if len(seen) != 1:
             raise ValueError(f"layer {layer!r} must be called once in a pass, it is called {len(seen)} times")
         output = seen[0]
@@ -123,12 +125,8 @@ def measure_layer(model: nn.Module, layer: str, example: torch.Tensor, position:
         if output.ndim not in (2, 3, 4) or not output.is_floating_point():
             raise ValueError(f"layer {layer!r} must give out numbers (b, n), (b, positions, n) or (b, c, h, w), it "
                              f"gives {output.dtype} {tuple(output.shape)}")
-    if position is None:
-        return output[0].numel()
-    if isinstance(position, bool) or not isinstance(position, int):
-        raise TypeError(f"position must be an integer or None, got {position!r}")
-    if output.ndim != 3:
+    if position is not None and output.ndim != 3:
         raise ValueError(f"position goes with an output (b, positions, n), layer {layer!r} gives {tuple(output.shape)}")
-    if not 0 <= position < output.shape[1]:
+    if position is not None and validate_count(position, "position", minimum=0) >= output.shape[1]:
         raise ValueError(f"position must lie from 0 to {output.shape[1] - 1}, got {position}")
-    return output.shape[2]
+    return flatten_neurons(output, position).shape[1], output.dtype

@@ -64,15 +64,15 @@ class CustomLowRankRotatedSpaceIntervention(pv.TrainableIntervention, pv.Distrib
         if any(i < 0 or i >= directions for block in self.subspace_partition or () for i in block):
             raise ValueError(f"subspace_partition must lie within {directions} directions")
         self.position: int | None = kwargs.get("position")
-        self.rotate_layer = RotateLayer(size, directions)
+        self.neurons, self.rotate_layer = size, RotateLayer(size, directions)
 
     def forward(self, base: torch.Tensor, source: torch.Tensor, subspaces: Sequence | None = None) -> torch.Tensor:
         """pyvene's call: activations of base and source (b, ...) to intervened activations of the same shape."""
         weight: torch.Tensor = self.rotate_layer.weight
-        flat = flatten_neurons(base, self.position).to(weight.dtype)
+        flat = self.flatten(base)
         if subspaces is not None and all(chosen == subspaces[0] for chosen in subspaces):
             weight, subspaces = weight[:, as_slice(self.columns(subspaces[0]))], None
-        change = (flatten_neurons(source, self.position).to(weight.dtype) - flat) @ weight
+        change = (self.flatten(source) - flat) @ weight
         if subspaces is not None:
             mask = torch.zeros_like(change)
             for row, chosen in enumerate(subspaces):
@@ -92,11 +92,19 @@ class CustomLowRankRotatedSpaceIntervention(pv.TrainableIntervention, pv.Distrib
             the intervened activations (b, ...) of the bases.
         """
         tall, small = self.rotate_layer.factors()  # rows are multiplied by both in turn, their product would be large
-        b, flat = sources.shape[1], flatten_neurons(activations, self.position).to(tall.dtype)
+        b, flat = sources.shape[1], self.flatten(activations)
         coordinates, kept = flat @ tall @ small, as_slice(sum(columns, []))
         taken = [coordinates.index_select(0, rows)[:, own] for rows, own in zip(sources, map(as_slice, columns))]
         change = (torch.cat(taken, dim=1) - coordinates[:b, kept]) @ small[:, kept].T
         return restore_neurons(torch.addmm(first_rows(flat, b), change, tall.T), activations[:b], self.position)
+
+    def flatten(self, activations: torch.Tensor) -> torch.Tensor:
+        """Activations (b, ...) as rows (b, n); ValueError where there are more or fewer than the rotation is for."""
+        rows = flatten_neurons(activations, self.position)
+        if rows.shape[1] != self.neurons:
+            raise ValueError(f"the aligned layer gives {tuple(activations.shape)}, but its rotation is for "
+                             f"{self.neurons} neurons: all inputs must have the shape of the example")
+        return rows.to(next(self.rotate_layer.parameters()).dtype)
 
     def columns(self, chosen: Sequence[int]) -> list[int]:
         """The directions of the chosen blocks, each once; of a partition, or each direction a block of its own."""

@@ -15,10 +15,10 @@ from utils.data_utils import (COEFFICIENTS, VARIABLE_NAMES, CausalModel, as_caus
                               intervene_on_labels, random_state, render_images)
 from utils.interventions.build import (build_intervenable, get_basis, get_intervention, get_layer,
                                        one_source_subspaces)
-from utils.interventions.layers import find_layer, flatten_neurons, rewire
+from utils.interventions.layers import find_layer, flatten_neurons, record
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import draw_pairs
-from utils.model_utils import predict, to_answers
+from utils.model_utils import predict, to_answers, validate_batch
 from utils.validation import validate_count, validate_values, validate_variables
 
 
@@ -112,6 +112,9 @@ def cause_isolate(
     """
     images, labels = validate_dataset(images, labels, causal_model)
     variables = validate_variables(variables, labels.shape[1])
+    if len(variables) > len(intervenable.interventions):
+        raise ValueError(f"variables must name one for each of {len(intervenable.interventions)} blocks at most, "
+                         f"got {variables}")
     flips = cross_matrix(intervenable, images, labels, n, coefficients, seed, causal_model)[1]
     X, rows = torch.from_numpy(images), []
     for block, variable in enumerate(variables):
@@ -146,13 +149,13 @@ def self_consistency(
     pairs = draw_pairs(labels, variables, n, seed=seed, causal_model=causal_model)
     X_base, X_sources = pairs.images(images)
     counterfactual = intervene_on_labels(labels[pairs.base], labels[pairs.sources], variables)
-    rendered: torch.Tensor | np.ndarray
     if render is None:
-        rendered = torch.from_numpy(render_images(counterfactual, find_turn(X_base.numpy())))[:, None]
+        own = predict(intervenable.model, render_images(counterfactual, find_turn(X_base.numpy()))[:, None])
     else:
-        rendered = render(counterfactual, X_base)
-    own = _answers(predict(intervenable.model, rendered))
-    return float((_answers(iit_predict(intervenable, X_base, X_sources)) == own).mean())
+        own = predict(intervenable.model, render(counterfactual, X_base))
+    if len(own) != n:
+        raise ValueError(f"render must make an input for each of {n} counterfactuals, got {len(own)}")
+    return float((_answers(iit_predict(intervenable, X_base, X_sources)) == _answers(own)).mean())
 
 
 def complement_iia(
@@ -197,17 +200,9 @@ def unaligned_effects(
     units = min(validate_count(units, "units"), basis.shape[0] - basis.shape[1])
     if units <= 0:
         return np.empty(0)
-    model, X = intervenable.model, torch.from_numpy(images)
-    layer = cast(str, get_layer(intervenable))  # find_layer refuses None
-    seen: list[torch.Tensor] = []
-
-    def watch(activations: torch.Tensor) -> torch.Tensor:
-        seen.append(activations.clone())  # or an in-place ReLU behind the layer would change it
-        return activations
-
-    with rewire(find_layer(model, layer), watch):
-        predict(model, X[:1000])
-    flat = flatten_neurons(torch.cat(seen), position).to(basis.dtype)
+    model, layer = intervenable.model, cast(str, get_layer(intervenable))  # find_layer refuses None
+    X = validate_batch(images, model, "images")
+    flat = flatten_neurons(record(model, find_layer(model, layer), X[:1000])[0], position).to(basis)
     flat = flat - flat.mean(dim=0)
     flat = flat - flat @ basis @ basis.T
     directions = torch.linalg.svd(flat, full_matrices=False)[2][:units].T
@@ -217,6 +212,8 @@ def unaligned_effects(
     intervention.subspace_partition = [[unit] for unit in range(units)]
     pairs = draw_pairs(labels, [[0]], 3 * n, seed=seed, causal_model=causal_model)
     differ = np.flatnonzero(pairs.y_sources[0] != pairs.y_base)[:n]
+    if len(differ) == 0:
+        raise ValueError("labels must hold inputs to which the causal model answers differently, found none")
     X_base, X_source = X[pairs.base[differ]], X[pairs.sources[0][differ]]
     answers = [_answers(swap_blocks(single, X_base, X_source, [unit])) for unit in range(units)]
     return np.array([(answer != pairs.y_base[differ]).mean() for answer in answers])

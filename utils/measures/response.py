@@ -7,11 +7,12 @@ import torch
 from utils.counterfactual_data_utils import validate_dataset
 from utils.data_utils import COEFFICIENTS, CausalModel, as_causal_model
 from utils.interventions.build import get_intervention, get_layer
-from utils.interventions.layers import find_layer, rewire
+from utils.interventions.layers import find_layer, record, rewire
 from utils.interventions.passes import can_share_a_pass
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import draw_pairs
-from utils.model_utils import evaluating, model_device, read_logits, validate_batch
+from utils.model_utils import count_answers, evaluating, model_device, read_logits, validate_batch
+from utils.validation import validate_values
 
 
 def _find_crossing(values: np.ndarray, dose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -44,10 +45,15 @@ def dose_response(
         share: of the pairs that are left.
     """
     images, labels = validate_dataset(images, labels, causal_model)
+    X, labels = validate_batch(images, intervenable.model, "images"), validate_values(labels, numbers=True)
+    if (answers := count_answers(intervenable.model, X, "images")) > 2:
+        raise ValueError(f"intervenable must answer yes or no, its network chooses from {answers} answers")
     pairs = draw_pairs(labels, [[variable]], 12 * n, coefficients, seed=seed, causal_model=causal_model)
     flip = np.flatnonzero(pairs.y_counterfactual != pairs.y_base)[:n]
+    if len(flip) == 0:
+        raise ValueError(f"variable must be one that changes the causal model's answer, {variable} never does")
     base, source = pairs.base[flip], pairs.sources[0][flip]
-    z_base, z_source, dose = labels[base].astype(float), labels[source].astype(float), np.linspace(0, 1, doses)
+    z_base, z_source, dose = labels[base], labels[source], np.linspace(0, 1, doses)
     start, way = z_base[:, variable], z_source[:, variable] - z_base[:, variable]
 
     low, high = np.zeros(len(base)), np.ones(len(base))  # of the dose at which the causal model flips, by halving
@@ -59,19 +65,20 @@ def dose_response(
         low, high = np.where(flipped, low, middle), np.where(flipped, middle, high)
 
     model, intervention, logits = intervenable.model, get_intervention(intervenable), []
-    X, device = validate_batch(torch.from_numpy(images), model), model_device(model)
+    module = find_layer(model, get_layer(intervenable))
+    copies = 1 if can_share_a_pass(intervenable, X) else doses  # of each base, for what leads around the layer
 
     def slide(activations: torch.Tensor) -> torch.Tensor:
-        here, there = activations.chunk(2)
-        chosen = [[block]] * len(here)
+        here, chosen = activations[:len(there)], [[block]] * len(there)
         return torch.cat([intervention(here, torch.lerp(here, there, float(d)), chosen) for d in dose])
 
-    if not can_share_a_pass(intervenable, X):
-        raise ValueError("intervenable must be aligned at a layer that no skip connection leads around")
-    with evaluating(model), rewire(find_layer(model, get_layer(intervenable)), slide):
-        for i in range(0, len(base), batch_size):
-            batch = torch.cat([X[index[i:i + batch_size]] for index in (base, source)]).to(device)
-            logits.append(read_logits(model(batch)).view(doses, -1).cpu().numpy())
+    for i in range(0, len(base), batch_size):
+        bases, sources = (X[index[i:i + batch_size]].to(model_device(model)) for index in (base, source))
+        there = record(model, module, sources)[0]
+        with rewire(module, slide), evaluating(model):
+            found = read_logits(model(torch.cat([bases] * copies)), doses * len(bases))
+        found = found if found.ndim == 1 else found[:, 1] - found[:, 0]
+        logits.append(found.view(doses, -1).cpu().numpy())
     values = np.concatenate(logits, axis=1)
     crosses, crossing = _find_crossing(values, dose)
     flips = crosses & ((values[0] > 0) == pairs.y_base[flip].astype(bool))
