@@ -17,7 +17,7 @@ from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import build_intervenable, das_train, get_basis, get_coordinates, iit_predict, iit_train
 from utils.interventions.checkpoints import load_intervenable, save_intervenable
 from utils.interventions.passes import validate_intervenable
-from utils.measure_utils import score_alignment
+from utils.measure_utils import draw_pairs, score_alignment
 from utils.measures.alignment import unaligned_effects
 from utils.measures.response import dose_response
 from utils.model_utils import evaluate, predict, train
@@ -379,10 +379,17 @@ def test_a_layer_that_gives_no_batch_of_numbers_is_refused(change, error, words)
         build_intervenable(model, "identity", 2, example=torch.zeros(1, 8))
 
 
-def test_dose_response_is_refused_where_a_skip_connection_leads_around_the_layer():
-    intervenable = build_intervenable(learned(skip=True), "middle", 4, 1, example=torch.zeros(1, 8))
-    with pytest.raises(ValueError, match="at a layer that no skip connection leads around"):
-        dose_response(intervenable, INPUTS, VALUES, 0, 0, n=50, causal_model=either)
+def test_doses_are_right_also_where_a_skip_connection_leads_around_the_layer():
+    """Of two doses, none and all: the answers flip where a plain interchange flips them."""
+    model = learned(skip=True)
+    intervenable = build_intervenable(model, "middle", 32, 1, example=torch.zeros(1, 8))
+    _, network, share = dose_response(intervenable, INPUTS, VALUES, 0, 0, n=50, doses=2, causal_model=either)
+    pairs = draw_pairs(VALUES, [[0]], 600, causal_model=either)
+    flip = np.flatnonzero(pairs.y_counterfactual != pairs.y_base)[:50]
+    X, S = (torch.from_numpy(INPUTS[index[flip]]) for index in (pairs.base, pairs.sources[0]))
+    before, after = predict(model, X) > 0.5, iit_predict(intervenable, X, S[None]) > 0.5
+    expected = (before != after) & (before == torch.from_numpy(pairs.y_base[flip] > 0))
+    assert share == pytest.approx(expected.float().mean().item()) and len(network) == expected.sum() > 0
 
 
 # what the text shows: a vision network and a language model, each trained for a few seconds
