@@ -98,10 +98,8 @@ def _train(
         settings["in_one_pass"] = can_share_a_pass(intervenable, X_base)
         batches = given_batches(X_base, X_sources, y_base, y_counterfactual, batch_size, num_epochs, seed)
         return fit(intervenable, batches, num_epochs * -(-n // batch_size), **settings)
-    if X_base is not None or X_sources is not None or y_counterfactual is not None:
-        raise ValueError("pool draws the pairs itself: give either a pool or X_base, X_sources, y_counterfactual")
-    if y_base is not None:
-        raise ValueError("y_base belongs to given pairs; a pool knows the answers to its bases")
+    if any(given is not None for given in (X_base, X_sources, y_counterfactual, y_base)):
+        raise ValueError("pool draws the pairs itself: give either a pool or X_base, X_sources, y_counterfactual, y_base")
     if not isinstance(pool, PairPool):
         raise TypeError(f"pool must be a PairPool, got {type(pool).__name__}")
     if subspaces is not None:

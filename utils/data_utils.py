@@ -182,9 +182,6 @@ def as_causal_model(
     Args:
         own: a function from labels (n, v), one column a variable, to answers (n,): truth values, or whole numbers
             from 0 where there are more than two answers. None: that of the ellipses, with ``coefficients``.
-
-    Raises:
-        TypeError: ``own`` is no function.
     """
     if own is None:
         return lambda labels: causal_model(labels, coefficients)

@@ -83,9 +83,7 @@ def validate_images(images: Any, name: str = "images") -> np.ndarray:
         raise TypeError(f"{name} must be an array or tensor, got {type(images).__name__}")
     if len(shape) not in (3, 4) or shape[-2:] != (28, 28) or (len(shape) == 4 and shape[1] != 1):
         raise ValueError(f"{name} must have shape (n, 28, 28) or (n, 1, 28, 28), got {shape}")
-    if hasattr(images, "detach"):
-        images = images.detach().cpu().numpy()
-    return np.asarray(images, dtype=np.float32).reshape(-1, 1, 28, 28)
+    return _to_numpy(images, name).astype(np.float32, copy=False).reshape(-1, 1, 28, 28)
 
 
 def _to_numpy(values: Any, name: str, numbers: bool = True) -> np.ndarray:
@@ -105,10 +103,8 @@ def _to_numpy(values: Any, name: str, numbers: bool = True) -> np.ndarray:
 
 
 def validate_inputs(X: Any, name: str = "X") -> np.ndarray:
-    """Return a network's inputs (n, ...), n at least 1: whole numbers (token ids) as they are, all else as float32."""
+    """Return a network's inputs (n, ...): whole numbers (token ids) as they are, all else as float32."""
     array = _to_numpy(X, name)
-    if len(array) == 0:
-        raise ValueError(f"{name} must hold at least one input, got 0")
     return array if array.dtype.kind in "iu" else array.astype(np.float32, copy=False)
 
 

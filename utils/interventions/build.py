@@ -94,16 +94,14 @@ def own_columns(intervenable: pv.IntervenableModel) -> list[list[int]] | None:
     """The directions that each of several sources lends, if one swap of disjoint blocks of one basis is all there is
     to do; None where it is not: several layers or bases, blocks that overlap, or interventions of another kind."""
     first, *others = intervenable.interventions.values()
-    if get_layer(intervenable) is None or not isinstance(first, CustomLowRankRotatedSpaceIntervention):
-        return None
-    if any(other is not first for other in others):
+    if not isinstance(first, CustomLowRankRotatedSpaceIntervention) or any(other is not first for other in others):
         return None
     partition = first.subspace_partition
     if partition is None:
         return None if others else [list(range(first.rotate_layer.weight.shape[1]))]
     columns = [list(block) for block in partition[:1 + len(others)]]
     fits = len(columns) == 1 + len(others) and len(set(sum(columns, []))) == len(sum(columns, []))
-    return columns if fits else None
+    return columns if fits and get_layer(intervenable) else None
 
 
 def one_source_subspaces(intervenable: pv.IntervenableModel, blocks: Sequence[int], batch_size: int) -> list:

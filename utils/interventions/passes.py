@@ -120,11 +120,8 @@ def validate_subspaces(intervenable: pv.IntervenableModel, subspaces: Sequence |
     if subspaces is None:
         return
     interventions = intervenable.interventions
-    if not isinstance(subspaces, (list, tuple)):
-        raise TypeError(f"subspaces must be a list, got {type(subspaces).__name__}")
-    if len(subspaces) != len(interventions):
-        raise ValueError(f"subspaces must have an entry for each of {len(interventions)} interventions, "
-                         f"got {len(subspaces)}")
+    if not isinstance(subspaces, (list, tuple)) or len(subspaces) != len(interventions):
+        raise ValueError(f"subspaces must be a list with an entry for each of {len(interventions)} interventions")
     for chosen, intervention in zip(subspaces, interventions.values()):
         if chosen is None:
             continue

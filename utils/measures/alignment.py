@@ -112,9 +112,8 @@ def cause_isolate(
     """
     images, labels = validate_dataset(images, labels, causal_model)
     variables = validate_variables(variables, labels.shape[1])
-    if len(variables) > len(intervenable.interventions):
-        raise ValueError(f"variables must name one for each of {len(intervenable.interventions)} blocks at most, "
-                         f"got {variables}")
+    if len(variables) > (blocks := len(intervenable.interventions)):
+        raise ValueError(f"variables must name one for each of {blocks} blocks at most, got {variables}")
     flips = cross_matrix(intervenable, images, labels, n, coefficients, seed, causal_model)[1]
     X, rows = torch.from_numpy(images), []
     for block, variable in enumerate(variables):
@@ -149,10 +148,9 @@ def self_consistency(
     pairs = draw_pairs(labels, variables, n, seed=seed, causal_model=causal_model)
     X_base, X_sources = pairs.images(images)
     counterfactual = intervene_on_labels(labels[pairs.base], labels[pairs.sources], variables)
-    if render is None:
-        own = predict(intervenable.model, render_images(counterfactual, find_turn(X_base.numpy()))[:, None])
-    else:
-        own = predict(intervenable.model, render(counterfactual, X_base))
+    rendered = (render(counterfactual, X_base) if render is not None else
+                render_images(counterfactual, find_turn(X_base.numpy()))[:, None])
+    own = predict(intervenable.model, rendered)
     if len(own) != n:
         raise ValueError(f"render must make an input for each of {n} counterfactuals, got {len(own)}")
     return float((_answers(iit_predict(intervenable, X_base, X_sources)) == _answers(own)).mean())
