@@ -73,6 +73,13 @@ class Resized(Mlp):
         return super().rest(h.view(x.shape[0], -1), x)
 
 
+class Centered(Mlp):
+    """The same, which centers each batch after l2, so that each answer follows from all of its rows."""
+
+    def rest(self, h, x):
+        return super().rest(h - h.mean(dim=0), x)
+
+
 class Conv(TwoPart):
     """Images (b, 1, 4, 4); c1 gives (b, 3, 4, 4)."""
 

@@ -46,8 +46,8 @@ class Sums(nn.Module):
                 self.out.bias.copy_(-100 * torch.arange(3.0) ** 2)
             else:
                 read = 100 * torch.from_numpy(WEIGHTS).float() @ turn.T
-                self.out.weight.copy_(torch.stack([-read, read]) / 2 if columns == 2 else read[None])
-                self.out.bias.copy_(torch.tensor([115.0, -115.0]) if columns == 2 else torch.tensor([-230.0]))
+                self.out.weight.copy_(torch.stack([-read, 3 * read]) / 4 if columns == 2 else read[None])
+                self.out.bias.copy_(torch.tensor([50.0, -180.0]) if columns == 2 else torch.tensor([-230.0]))
 
     def forward(self, x):
         h = self.l(x)

@@ -5,8 +5,8 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
-from own_networks import (NETWORKS, ONE_PASS, Attention, Encoder, Mlp, Normed, Residual, equality,
-                          gram_schmidt, interchange_by_hand, loss_by_hand, make, numbers, own_columns, raw_rotation,
+from own_networks import (NETWORKS, ONE_PASS, Attention, Centered, Encoder, Mlp, Normed, Residual, Resized,
+                          equality, gram_schmidt, interchange_by_hand, loss_by_hand, make, numbers, own_columns, raw_rotation,
                           same, state, unchanged)
 from pyvene.models.intervenable_modelcard import type_to_dimension_mapping, type_to_module_mapping
 from torch import nn
@@ -17,6 +17,7 @@ from utils.das_utils import (build_intervenable, das_train, get_basis, get_coord
                              iit_train)
 from utils.interventions.build import get_intervention
 from utils.interventions.checkpoints import load_intervenable, save_intervenable
+from utils.interventions.passes import can_share_a_pass
 from utils.measure_utils import score_alignment
 from utils.model_utils import evaluate, predict, train
 
@@ -170,6 +171,13 @@ def test_one_step_follows_the_gradient_of_every_parameter(monkeypatch, name, num
     for found, theirs, expected in zip(ours, pyvenes, by_hand):
         size = expected.abs().max().item()
         assert (found - theirs).abs().max() <= 1e-5 * size and (found - expected).abs().max() <= 1e-5 * size + 1e-9
+
+
+@pytest.mark.parametrize("network, one_pass", [(Mlp, True), (Centered, False), (Residual, False), (Resized, False)])
+def test_one_pass_is_for_networks_whose_rows_go_their_own_ways(network, one_pass):
+    X = numbers(16)(9)
+    intervenable = build_intervenable(network(), "l2", 2, example=X[:1])
+    assert can_share_a_pass(intervenable, X) is can_share_a_pass(intervenable, X[[0, 4]]) is one_pass
 
 
 @pytest.mark.parametrize("name", ["ReLU", "attention"])
