@@ -5,8 +5,8 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
-from own_networks import (NETWORKS, ONE_PASS, Attention, Centered, Encoder, Mlp, Normed, Residual, Resized,
-                          equality, gram_schmidt, interchange_by_hand, loss_by_hand, make, numbers, own_columns, raw_rotation,
+from own_networks import (NETWORKS, ONE_PASS, Attention, Centered, Encoder, Mlp, Normed, Residual, Resized, equality,
+                          gram_schmidt, interchange_by_hand, loss_by_hand, make, numbers, own_columns, raw_rotation,
                           same, state, unchanged)
 from pyvene.models.intervenable_modelcard import type_to_dimension_mapping, type_to_module_mapping
 from torch import nn
