@@ -99,7 +99,7 @@ def _train(
         batches = given_batches(X_base, X_sources, y_base, y_counterfactual, batch_size, num_epochs, seed)
         return fit(intervenable, batches, num_epochs * -(-n // batch_size), **settings)
     if any(given is not None for given in (X_base, X_sources, y_counterfactual, y_base)):
-        raise ValueError("pool draws the pairs itself: give either a pool or X_base, X_sources, y_counterfactual, y_base")
+        raise ValueError("pool draws the pairs itself: give a pool or X_base, X_sources, y_counterfactual, y_base")
     if not isinstance(pool, PairPool):
         raise TypeError(f"pool must be a PairPool, got {type(pool).__name__}")
     if subspaces is not None:
