@@ -106,7 +106,7 @@ def test_a_training_that_has_failed_is_to_be_looked_at_again():
 @pytest.mark.parametrize("change, words", [
     (('"hidden", 2, None', '"hid", 2, None'), r"layer must name a submodule of the network, such as \['hidden'"),
     (('"hidden", 2, None', '"hidden", 20, None'), r"intervention_size \* num_sources must be at most 32"),
-    (("\ncausal_model = toy_causal_model", "\ncausal_model = lambda z: z[:, 0] / 2"), "must hold only 0 and 1"),
+    (("\ncausal_model = toy_causal_model", "\ncausal_model = lambda z: z[:, 0] / 2"), "whole numbers from 0, got 0.5"),
 ])
 def test_a_place_that_does_not_fit_is_named(change, words):
     with pytest.raises((ValueError, TypeError), match=words):
