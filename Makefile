@@ -13,6 +13,7 @@
 # What studies/ measures, see studies/README.md
 #   make models         train the networks that ship with the explorer anew
 #   make study          five seeds of each headline figure and control, about an hour
+#   make own-networks   three seeds of notebook 7's networks, about a quarter of an hour
 #   make sweep          the small table of the sweep, about ten minutes; TABLES=... for others
 #   make bench          the benchmarks, in under five minutes
 #   make bench-slow     stock pyvene at 16 and 64 directions
@@ -25,7 +26,7 @@ TABLES ?= small
 WIDGET_EXTENSIONS := anywidget @jupyter-widgets/jupyterlab-manager @voila-dashboards/widgets-manager8
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: notebooks lint test lab check learner slides book explorer refresh models study sweep
+.PHONY: notebooks lint test lab check learner slides book explorer refresh models study own-networks sweep
 .PHONY: bench bench-slow bench-quality clean
 .DELETE_ON_ERROR:
 
@@ -93,6 +94,9 @@ models: $(VENV)/.installed
 
 study: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m studies.seed_study
+
+own-networks: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m studies.own_networks
 
 sweep: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m studies.sweep.run $(TABLES)
