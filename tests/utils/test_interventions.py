@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from own_networks import gram_schmidt
 
 from utils import das_utils
 from utils.interventions import passes
@@ -69,15 +70,6 @@ def interchange_by_hand(model, layer, basis, X, sources, columns):
         return unflat(torch.stack(rows), base)
 
     return forward_by_hand(model, X, layer, swap)
-
-
-def gram_schmidt(raw):
-    columns = []
-    for column in raw.T:
-        for q in columns:
-            column = column - q * (q @ column)
-        columns.append(column / column.norm())
-    return torch.stack(columns, dim=1)
 
 
 def own_columns(num_sources, size, n):
