@@ -24,10 +24,11 @@ def in_holdout(labels: np.ndarray) -> np.ndarray:
 class ShuffledPool(PairPool):
     """A control: counterfactual answers dealt out to the wrong pairs, the answers to the bases left right."""
 
-    def draw(self, batch_size: int, rng: np.random.Generator) -> PairBatch:
+    def draw(self, batch_size: int, rng: np.random.Generator, reorderings: int = 1) -> PairBatch:
         """As for ``PairPool``."""
-        pairs = super().draw(batch_size, rng)
-        return pairs._replace(y_counterfactual=pairs.y_counterfactual[torch.from_numpy(rng.permutation(batch_size))])
+        pairs = super().draw(batch_size, rng, reorderings)
+        dealt = torch.from_numpy(rng.permutation(len(pairs.y_counterfactual)))
+        return pairs._replace(y_counterfactual=pairs.y_counterfactual[dealt])
 
 
 class HoldoutPool(PairPool):
@@ -41,14 +42,14 @@ class HoldoutPool(PairPool):
         keep = ~in_holdout(self.labels)
         self.images, self.labels = self.images[keep], self.labels[keep]
 
-    def draw(self, batch_size: int, rng: np.random.Generator) -> PairBatch:
+    def draw(self, batch_size: int, rng: np.random.Generator, reorderings: int = 1) -> PairBatch:
         """As for ``PairPool``."""
-        pairs = super().draw(batch_size, rng)
+        pairs = super().draw(batch_size, rng, reorderings)
         z = self.labels[pairs.base]
         counterfactual = np.stack([z[pairs.sources[i], v] for i, (v,) in enumerate(self.variables)], axis=1)
         barred = torch.from_numpy(in_holdout(counterfactual))
-        sources = torch.where(barred, torch.arange(batch_size), pairs.sources)
-        answers = torch.where(barred, pairs.y_base, pairs.y_counterfactual)
+        sources = torch.where(barred, torch.arange(batch_size).repeat(reorderings), pairs.sources)
+        answers = torch.where(barred, pairs.y_base.repeat(reorderings), pairs.y_counterfactual)
         return pairs._replace(sources=sources, y_counterfactual=answers)
 
 
@@ -70,3 +71,15 @@ def map_iia(
     np.add.at(count, tuple(cells.T), 1)
     np.add.at(right, tuple(cells[answers == pairs.y_counterfactual].T), 1)
     return right, count
+
+
+def measure_block(intervenable: pv.IntervenableModel, images: np.ndarray, labels: np.ndarray) -> dict:
+    """IIA inside and outside the block of ``HOLDOUT``, and for each cell of the map."""
+    right, count = map_iia(intervenable, images, labels)
+    low, high = (round(bound * len(right)) for bound in HOLDOUT)
+    inside = np.zeros(right.shape, dtype=bool)
+    inside[low:high, low:high] = True
+    share = np.divide(right, count, out=np.full(right.shape, np.nan), where=count > 0)
+    figures = {f"map {i} {j}": share[i, j] for i, j in np.ndindex(right.shape)}
+    return figures | {f"iia {name} block": right[where].sum() / count[where].sum()
+                      for name, where in (("inside", inside), ("outside", ~inside))}

@@ -1,17 +1,22 @@
 """The training recipes of notebooks 3 and 4, so that notebooks and the study over seeds train alike."""
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 
-from utils.checkpoint_utils import load_or_train_base_cnn
+from utils.checkpoint_utils import (BASE_CNN, BASE_RECIPE, load_checkpoint, load_or_train_base_cnn, save_checkpoint,
+                                    train_base_cnn)
 from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import build_intervenable, iit_train
 from utils.interventions.rotated_space import pv
+from utils.model_utils import PyTorchCNN
 from utils.validation import validate_count
 
 TRAIN_IMAGES, TRAIN_SEED = 50_000, 1
-TEST_IMAGES, TEST_SEED = 20_000, 12  # other images than those on which the network was chosen
+TEST_IMAGES, TEST_SEED = 20_000, 12  # other images than those on which recipes were tried
+NETWORKS = Path(__file__).resolve().parent.parent / "build" / "networks"
 
 
 @dataclass(frozen=True)
@@ -22,9 +27,9 @@ class Recipe:
         variables: for each source the variables that it sets.
         layer: conv1, conv2, conv3 or fc1.
         intervention_size: directions for each source.
-        num_steps: steps of ``batch_size`` fresh pairs.
+        num_steps: steps of ``batch_size`` fresh bases, each in ``reorderings`` pairs.
         lr: peak learning rate.
-        batch_size, behavior_weight, schedule: as for ``iit_train``.
+        batch_size, reorderings, behavior_weight, schedule: as for ``iit_train``.
     """
 
     variables: tuple[tuple[int, ...], ...]
@@ -32,13 +37,14 @@ class Recipe:
     intervention_size: int
     num_steps: int
     lr: float = 1e-2
-    batch_size: int = 256
+    batch_size: int = 128
+    reorderings: int = 2
     behavior_weight: float = 1.0
     schedule: str = "one_cycle"
 
     def training(self) -> dict:
         """The keyword arguments for ``iit_train`` that are not about data or seed."""
-        names = ("num_steps", "lr", "batch_size", "behavior_weight", "schedule")
+        names = ("num_steps", "lr", "batch_size", "reorderings", "behavior_weight", "schedule")
         return {name: getattr(self, name) for name in names}
 
     def build(self, model: torch.nn.Module, seed: int = 0) -> pv.IntervenableModel:
@@ -48,19 +54,39 @@ class Recipe:
 
 
 RECIPES = {
-    "single": Recipe(((0, 1),), "conv1", 64, num_steps=750),
-    "two": Recipe(((0,), (1,)), "conv1", 64, num_steps=800),
-    "three": Recipe(((0,), (1,), (2,)), "fc1", 1, num_steps=1600, lr=2e-2),
+    "single": Recipe(((0, 1),), "conv1", 16, num_steps=1200),
+    "two": Recipe(((0,), (1,)), "conv1", 16, num_steps=1200),
+    "three": Recipe(((0,), (1,), (2,)), "fc1", 1, num_steps=4000),
+    "single, long": Recipe(((0, 1),), "conv1", 16, num_steps=2500),
+    "two, long": Recipe(((0,), (1,)), "conv1", 16, num_steps=2500),
+    "three at conv3": Recipe(((0,), (1,), (2,)), "conv3", 16, num_steps=2000),
 }
+
+
+def base_cnn(seed: int = BASE_RECIPE["seed"]) -> PyTorchCNN:
+    """The base network of a seed: the one that ships, or another that was trained by the same recipe and is kept in
+    build/networks; trained where it is missing."""
+    if validate_count(seed, "seed", minimum=0) == BASE_RECIPE["seed"]:
+        return load_or_train_base_cnn(BASE_CNN)[0]
+    NETWORKS.mkdir(parents=True, exist_ok=True)
+    path = NETWORKS / f"base_cnn_{seed}.pth"
+    with FileLock(path.with_suffix(".lock")):
+        if path.exists():
+            model, provenance = load_checkpoint(path)
+            if provenance["recipe"] == BASE_RECIPE:
+                return model
+        model, _, provenance = train_base_cnn(seed)
+        save_checkpoint(model, path, provenance)
+    return model
 
 
 def train_by_recipe(
     name: str, images: np.ndarray, labels: np.ndarray, seed: int = 0, **pool_options
 ) -> tuple[pv.IntervenableModel, dict[str, list[float]]]:
-    """IIT on a fresh copy of the base CNN by one of ``RECIPES``; ``pool_options`` go to ``PairPool``."""
+    """IIT on the base network of ``seed`` by one of ``RECIPES``; ``pool_options`` go to ``PairPool``."""
     if name not in RECIPES:
         raise ValueError(f"name must be one of {sorted(RECIPES)}, got {name!r}")
     recipe = RECIPES[name]
-    intervenable = recipe.build(load_or_train_base_cnn()[0], seed)
+    intervenable = recipe.build(base_cnn(seed), seed)
     pool = PairPool(images, labels, recipe.variables, **pool_options)
     return intervenable, iit_train(intervenable, pool=pool, seed=seed, **recipe.training())

@@ -1,11 +1,13 @@
-"""The study over seeds behind notebook 5: ``make study`` runs it and writes studies/seed_study.csv.
+"""The study over seeds behind notebooks 3 to 5: ``make study`` runs it and writes studies/seed_study.csv.
 
-One row a figure: experiment, seed, measure, value. An experiment that is already in the file is not run again.
+One row a figure: experiment, seed, measure, value. A seed stands for all that is random: the base network's training,
+the directions at the start, the pairs and their order. What is already in the file is not run again.
 """
 import argparse
 import csv
 import json
 import tempfile
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
@@ -18,9 +20,11 @@ import torch
 from tqdm.auto import tqdm
 
 from studies.anatomy import STEPS, run_anatomy
-from studies.pools import HOLDOUT, HoldoutPool, ShuffledPool, map_iia
+from studies.first_recipe import run_first_recipe
+from studies.pools import HOLDOUT, HoldoutPool, ShuffledPool, measure_block
 from utils.measures.alignment import cause_isolate, complement_iia, self_consistency, unaligned_effects
-from utils.checkpoint_utils import BASE_CNN, load_checkpoint, load_or_train_base_cnn, versions
+from studies.sweep.rows import seconds_left
+from utils.checkpoint_utils import BASE_CNN, BASE_RECIPE, load_checkpoint, versions
 from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import das_train, iit_train
 from utils.data_utils import COEFFICIENTS, VARIABLE_NAMES, causal_model, create_dataset
@@ -29,7 +33,8 @@ from utils.interventions.rotated_space import pv
 from utils.measure_utils import score_alignment
 from utils.model_utils import PyTorchCNN, evaluate, train
 from utils.measures.readout import correlate
-from studies.recipes import RECIPES, TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED, train_by_recipe
+from studies.recipes import (RECIPES, TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED, base_cnn,
+                             train_by_recipe)
 from utils.measures.response import dose_response, slope_and_correlation
 
 STUDY = Path(__file__).resolve().parent / "seed_study.csv"
@@ -76,18 +81,6 @@ def measure_score(intervenable, images, labels, groups, n: int = 10_000) -> dict
     return figures | {"behavior": evaluate(intervenable.model, X, y)}
 
 
-def measure_block(intervenable: pv.IntervenableModel, images: np.ndarray, labels: np.ndarray) -> dict:
-    """IIA inside and outside the block of ``HOLDOUT``, and for each cell of the map."""
-    right, count = map_iia(intervenable, images, labels)
-    low, high = (round(bound * len(right)) for bound in HOLDOUT)
-    inside = np.zeros(right.shape, dtype=bool)
-    inside[low:high, low:high] = True
-    share = np.divide(right, count, out=np.full(right.shape, np.nan), where=count > 0)
-    figures = {f"map {i} {j}": share[i, j] for i, j in np.ndindex(right.shape)}
-    return figures | {f"iia {name} block": right[where].sum() / count[where].sum()
-                      for name, where in (("inside", inside), ("outside", ~inside))}
-
-
 def run_three(seed: int, data: tuple) -> dict:
     """The headline experiment, with the controls that need no training of the network."""
     images, labels, test, test_labels = data
@@ -97,8 +90,8 @@ def run_three(seed: int, data: tuple) -> dict:
     controls = {
         "whole-layer swap": (intervenable, [[0, 1, 2]] * 3),  # every source overwrites all, so the last one wins
         "DAS refitted": (fit_das(intervenable.model, images, labels, seed), None),
-        "random rotation": (RECIPES["three"].build(load_or_train_base_cnn()[0], seed), None),
-        "DAS before IIT": (fit_das(load_or_train_base_cnn()[0], images, labels, seed), None),
+        "random rotation": (RECIPES["three"].build(base_cnn(seed), seed), None),
+        "DAS before IIT": (fit_das(base_cnn(seed), images, labels, seed), None),
     }
     for name, (model, subspaces) in controls.items():
         score = score_alignment(model, test, test_labels, groups, subspaces=subspaces)
@@ -109,7 +102,7 @@ def run_three(seed: int, data: tuple) -> dict:
 def run_behavior_only(seed: int, data: tuple) -> dict:
     """As many further steps on the task alone as IIT takes, then the best alignment that DAS can find."""
     images, labels, test, test_labels = data
-    model, recipe = load_or_train_base_cnn()[0], RECIPES["three"]
+    model, recipe = base_cnn(seed), RECIPES["three"]
     epochs = -(-recipe.num_steps * recipe.batch_size // len(images))
     train(model, torch.from_numpy(images)[:, None], torch.from_numpy(causal_model(labels)), lr=recipe.lr,
           num_epochs=epochs, batch_size=recipe.batch_size, seed=seed)
@@ -127,7 +120,7 @@ def run_pool(pool_type: type[PairPool], coefficients: tuple, seed: int, data: tu
     """IIT as in the headline experiment, on other pairs or another causal model."""
     images, labels, test, test_labels = data
     recipe = RECIPES["three"]
-    intervenable = recipe.build(load_or_train_base_cnn()[0], seed)
+    intervenable = recipe.build(base_cnn(seed), seed)
     pool = pool_type(images, labels, recipe.variables, coefficients)
     iit_train(intervenable, pool=pool, seed=seed, **recipe.training())
     figures = measure_score(intervenable, test, test_labels, recipe.variables)
@@ -139,8 +132,20 @@ def run_pool(pool_type: type[PairPool], coefficients: tuple, seed: int, data: tu
     return figures
 
 
+def run_base(seed: int, data: tuple) -> dict:
+    """The base network itself."""
+    _, _, test, test_labels = data
+    X, y = torch.from_numpy(test)[:, None], torch.from_numpy(causal_model(test_labels))
+    return {"behavior": evaluate(base_cnn(seed), X, y)}
+
+
+def run_on_base(experiment: Callable, seed: int, data: tuple) -> dict:
+    """An experiment that takes the base network of the seed."""
+    return experiment(base_cnn(seed), seed, data)
+
+
 def run_recipe(name: str, seed: int, data: tuple) -> dict:
-    """One of the recipes at conv1."""
+    """One of the recipes at a convolution."""
     images, labels, test, test_labels = data
     intervenable, _ = train_by_recipe(name, images, labels, seed)
     groups = RECIPES[name].variables
@@ -153,15 +158,18 @@ def run_recipe(name: str, seed: int, data: tuple) -> dict:
 
 
 EXPERIMENTS: dict[str, Callable[[int, tuple], dict]] = {
+    "base": run_base,
     "three": run_three,
     "behavior only": run_behavior_only,
     "untrained": run_untrained,
     "holdout": partial(run_pool, HoldoutPool, COEFFICIENTS),
     "shuffled labels": partial(run_pool, ShuffledPool, COEFFICIENTS),
     "wrong causal model": partial(run_pool, PairPool, WRONG_COEFFICIENTS),
-    "single": partial(run_recipe, "single"),
-    "two": partial(run_recipe, "two"),
-    **{f"anatomy: {step}": partial(run_anatomy, step) for step in STEPS},
+    **{name: partial(run_recipe, name) for name in RECIPES if name != "three"},
+    **{f"first recipe: {which}{', stock pyvene' * stock}":
+       partial(run_on_base, partial(run_first_recipe, which == "two", stock))
+       for which in ("single", "two") for stock in (False, True)},
+    **{f"anatomy: {step}": partial(run_on_base, partial(run_anatomy, step)) for step in STEPS},
 }
 
 
@@ -170,8 +178,10 @@ def run(experiment: str, seed: int, threads: int = 1) -> list[dict]:
     if experiment not in EXPERIMENTS:
         raise ValueError(f"experiment must be one of {sorted(EXPERIMENTS)}, got {experiment!r}")
     torch.set_num_threads(threads)
+    start = time.process_time()
     data = (*create_dataset(TRAIN_IMAGES, seed=TRAIN_SEED), *create_dataset(TEST_IMAGES, seed=TEST_SEED))
     figures = EXPERIMENTS[experiment](seed, data)
+    figures["cpu seconds"] = time.process_time() - start
     return [{"experiment": experiment, "seed": seed, "measure": name, "value": f"{value:.5f}"}
             for name, value in figures.items()]
 
@@ -189,6 +199,27 @@ def write_rows(path: Path, rows: list[dict]) -> None:
         new.replace(path)
 
 
+def provenance() -> dict:
+    """What the figures depend on; a table of other recipes is not gone on with."""
+    return {"command": "make study", "recipes": {name: asdict(recipe) for name, recipe in RECIPES.items()},
+            "base_recipe": BASE_RECIPE, "base_cnn_sha256": load_checkpoint(BASE_CNN)[1]["sha256"],
+            "train_images": TRAIN_IMAGES, "train_data_seed": TRAIN_SEED, "test_images": TEST_IMAGES,
+            "test_data_seed": TEST_SEED, "pairs": 10_000, "das_steps": DAS_STEPS,
+            "wrong_coefficients": list(WRONG_COEFFICIENTS), "holdout": list(HOLDOUT), "versions": versions()}
+
+
+def read_rows(path: Path) -> list[dict]:
+    """What is in the table; nothing where it was made by other recipes, from other networks or data."""
+    try:
+        found = json.loads(path.with_suffix(".json").read_text())
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, ValueError):
+        return []
+    now = json.loads(json.dumps(provenance()))
+    return rows if {**found, "versions": None} == {**now, "versions": None} else []
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -197,26 +228,21 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--experiments", nargs="*", default=list(EXPERIMENTS))
     arguments = parser.parse_args()
-    rows: list[dict] = []
-    if arguments.out.exists():
-        with arguments.out.open(newline="") as file:
-            rows = list(csv.DictReader(file))
+    rows = read_rows(arguments.out)
     done = {(row["experiment"], int(row["seed"])) for row in rows}
-    tasks = [(e, s) for e in arguments.experiments for s in range(1 if e.startswith("anatomy") else arguments.seeds)
-             if (e, s) not in done]
-    provenance = {
-        "command": "make study", "recipes": {name: asdict(recipe) for name, recipe in RECIPES.items()},
-        "base_cnn_sha256": load_checkpoint(BASE_CNN)[1]["sha256"], "train_images": TRAIN_IMAGES,
-        "train_data_seed": TRAIN_SEED, "test_images": TEST_IMAGES, "test_data_seed": TEST_SEED, "pairs": 10_000,
-        "das_steps": DAS_STEPS, "wrong_coefficients": WRONG_COEFFICIENTS, "holdout": HOLDOUT,
-        "versions": versions(),
-    }
-    with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(run, *task) for task in tasks]
-        for future in tqdm(as_completed(futures), total=len(tasks), desc="Study"):
+    tasks = [(e, s) for s in range(arguments.seeds) for e in arguments.experiments if (e, s) not in done]
+    with (ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool,
+          tqdm(total=len(done) + len(tasks), initial=len(done), desc="Study") as bar):
+        futures = {pool.submit(run, *task): task for task in tasks}
+        for future in as_completed(futures):
             rows += future.result()
+            tasks.remove(futures[future])
             write_rows(arguments.out, rows)
-            arguments.out.with_suffix(".json").write_text(json.dumps(provenance, indent=2) + "\n")
+            arguments.out.with_suffix(".json").write_text(json.dumps(provenance(), indent=2) + "\n")
+            known = [(row["experiment"], float(row["value"])) for row in rows if row["measure"] == "cpu seconds"]
+            seconds = seconds_left([e for e, _ in tasks], known) / arguments.jobs
+            bar.set_postfix_str(f"about {seconds / 60:.0f} min left")
+            bar.update()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Run by ``make models``; the explorer and its page load them.
 import argparse
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,9 +44,9 @@ def train_network(
     layer = name.removeprefix("das_")
     torch.manual_seed(validate_count(seed, "seed", minimum=0))
     intervenable = build_intervenable(load_checkpoint(BASE_CNN)[0], layer, 1, len(EVERY_VARIABLE))
-    das_train(intervenable, pool=PairPool(images, labels, EVERY_VARIABLE), num_steps=DAS_STEPS[layer], seed=seed)
-    recipe = {"method": "DAS", "layer": layer, "directions for each variable": 1, "num_steps": DAS_STEPS[layer]}
-    return intervenable, EVERY_VARIABLE, recipe
+    options: dict[str, Any] = {"num_steps": DAS_STEPS[layer], "batch_size": 128, "reorderings": 2}
+    das_train(intervenable, pool=PairPool(images, labels, EVERY_VARIABLE), seed=seed, **options)
+    return intervenable, EVERY_VARIABLE, {"method": "DAS", "layer": layer, "directions for each variable": 1, **options}
 
 
 def main() -> None:

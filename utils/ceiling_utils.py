@@ -2,9 +2,10 @@
 
 Ellipses that differ in circularity and area may make the same image, so even a perfect observer, who sees only
 the image, must sometimes err. For each shape the labels behind it have a known distribution; the best answer is
-the more probable one, and the ceiling is the mean of max(p, 1 - p).
+the more probable one, and the ceiling is the mean of max(p, 1 - p). Turned shapes count with the others: none of
+them equals another shape, turned or not, so behind a shape and its turned copy there are the same labels.
 """
-from functools import lru_cache, cache
+from functools import cache, lru_cache
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,6 @@ import numpy as np
 from utils.data_utils import (CIRCULARITIES, COEFFICIENTS, MAX_AREA, MAX_CIRCULARITY, MAX_COLOR, MIN_AREA,
                               MIN_CIRCULARITY, THRESHOLD, find_masks, mask_table)
 from utils.validation import validate_coefficients, validate_groups, validate_images
-
 
 
 def _rounded_uniform(low: float, high: float, step: float = 0.01) -> tuple[np.ndarray, np.ndarray]:
@@ -73,7 +73,7 @@ def ideal_answers(images: np.ndarray, coefficients: Sequence[float] = COEFFICIEN
     weights, circularity, ids = shape_distribution()
     number = {}
     for i, mask in enumerate(mask_table()[2][ids]):
-        number[np.packbits(mask).tobytes()] = number[np.packbits(mask.T).tobytes()] = i
+        number[np.packbits(mask).tobytes()] = number[np.packbits(np.rot90(mask)).tobytes()] = i
     try:
         shape = np.array([number[bits.tobytes()] for bits in np.packbits(images.reshape(-1, 784) < 1, axis=1)])
     except KeyError as error:

@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from utils.data_utils import COEFFICIENTS, CausalModel, as_causal_model, intervene_on_labels, random_state
+from utils.data_utils import (COEFFICIENTS, THRESHOLD, CausalModel, as_causal_model, intervene_on_labels,
+                              random_state)
 from utils.validation import (validate_coefficients, validate_count, validate_groups, validate_images, validate_inputs,
-                              validate_labels, validate_values, validate_variables)
+                              validate_labels, validate_memory, validate_values, validate_variables)
 
 
 def validate_dataset(
@@ -29,29 +30,34 @@ def validate_dataset(
     return images, labels
 
 
+def _answer_by_parts(base: np.ndarray, sources: np.ndarray, groups: list[list[int]], weights: np.ndarray) -> np.ndarray:
+    """The base's part of the sum plus those of the sources: where the sum is exactly the threshold, the order of adding
+    decides the last digit, and so the answer."""
+    own = [np.where(np.isin(range(base.shape[1]), group), weights, 0.0) for group in groups]
+    parts = [source @ part for source, part in zip(sources, own)]
+    return (base @ (weights - sum(own)) + sum(parts) > THRESHOLD).astype(np.float32)
+
+
 def _create_dataset(variables, images, labels, coefficients, size, return_labels, seed, causal_model, one_source):
     images, labels = validate_dataset(images, labels, causal_model)
     variables = validate_variables(variables, labels.shape[1])
     groups = [variables] if one_source else [[v] for v in variables]
     answer, rng = as_causal_model(causal_model, validate_coefficients(coefficients)), random_state(seed)
     size = len(images) if size is None else validate_count(size, "size")
+    validate_memory(size, "size", (1 + len(groups)) * (images[0].nbytes + 8 * labels.shape[1]))
     drawn = rng.choice(len(images), size=(1 + len(groups), size))
     base, sources = labels[drawn[0]], labels[drawn[1:]]
     counterfactual = intervene_on_labels(base, sources, groups)
     answers = [torch.from_numpy(answer(z)) for z in (base, sources, counterfactual)]
+    if causal_model is None:
+        answers[2] = torch.from_numpy(_answer_by_parts(base, sources, groups, validate_coefficients(coefficients)))
     result = (torch.from_numpy(images[drawn[0]]), torch.from_numpy(images[drawn[1:]]), *answers)
     return (*result, base, sources, counterfactual) if return_labels else result
 
 
 def create_single_source_counterfactual_dataset(
-    variables: Sequence[int],
-    images: np.ndarray,
-    labels: np.ndarray,
-    coefficients: Sequence[float] = COEFFICIENTS,
-    size: int | None = None,
-    return_labels: bool = False,
-    seed: int | np.random.Generator | None = None,
-    *,
+    variables: Sequence[int], images: np.ndarray, labels: np.ndarray, coefficients: Sequence[float] = COEFFICIENTS,
+    size: int | None = None, return_labels: bool = False, seed: int | np.random.Generator | None = None, *,
     causal_model: CausalModel | None = None,
 ) -> tuple:
     """Draw pairs in which one source sets all of ``variables`` at once.
@@ -80,14 +86,8 @@ def create_single_source_counterfactual_dataset(
 
 
 def create_multi_source_counterfactual_dataset(
-    variables: Sequence[int],
-    images: np.ndarray,
-    labels: np.ndarray,
-    coefficients: Sequence[float] = COEFFICIENTS,
-    size: int | None = None,
-    return_labels: bool = False,
-    seed: int | np.random.Generator | None = None,
-    *,
+    variables: Sequence[int], images: np.ndarray, labels: np.ndarray, coefficients: Sequence[float] = COEFFICIENTS,
+    size: int | None = None, return_labels: bool = False, seed: int | np.random.Generator | None = None, *,
     causal_model: CausalModel | None = None,
 ) -> tuple:
     """Draw tuples of one base and ``len(variables)`` sources; source i sets variable ``variables[i]`` alone.
@@ -99,8 +99,8 @@ def create_multi_source_counterfactual_dataset(
 
 
 class PairBatch(NamedTuple):
-    """Bases (b,) as indices into the pool, sources (k, b) as positions among these bases, and the causal model's
-    float32 answers (b,)."""
+    """Bases (b,) as indices into the pool, sources (k, p) as positions among these bases, and the causal model's
+    float32 answers: ``y_base`` (b,) and ``y_counterfactual`` (p,). The base of pair j is number j modulo b."""
 
     base: torch.Tensor
     sources: torch.Tensor
@@ -144,24 +144,26 @@ class PairPool:
     def __len__(self) -> int:
         return len(self.images)
 
-    def draw(self, batch_size: int, rng: np.random.Generator) -> PairBatch:
-        """Draw ``batch_size`` bases without replacement and permute them into sources."""
+    def draw(self, batch_size: int, rng: np.random.Generator, reorderings: int = 1) -> PairBatch:
+        """Draw ``batch_size`` bases without replacement and permute them into sources, ``reorderings`` times."""
+        batch_size = validate_count(batch_size, "batch_size", maximum=len(self))
         base = rng.choice(len(self), size=batch_size, replace=False, shuffle=False)
-        order = np.stack([rng.permutation(batch_size) for _ in self.variables])
-        z = self.labels[base]
-        y_counterfactual = self.answer(intervene_on_labels(z, z[order], self.variables))
+        orders = [[rng.permutation(batch_size) for _ in range(reorderings)] for _ in self.variables]
+        order, z = np.stack([np.concatenate(several) for several in orders]), self.labels[base]
+        y_counterfactual = self.answer(intervene_on_labels(np.tile(z, (reorderings, 1)), z[order], self.variables))
         return PairBatch(*map(torch.from_numpy, (base, order, self.answer(z), y_counterfactual)))
 
 
 class Batch(NamedTuple):
-    """What one training step needs, of b pairs with k sources each.
+    """What one training step needs, of p pairs with k sources each.
 
     Attributes:
-        X: inputs (m, ...) to run, the b bases first.
-        sources: for each source, at which rows of ``X`` it is: (k, b).
+        X: inputs (m, ...) to run, the b bases first; the base of pair j is row j modulo b.
+        sources: for each source, at which rows of ``X`` it is: (k, p).
         y_base: answers to the bases (b,), or None where they are not known.
-        y_counterfactual: answers under the intervention (b,).
-        rows: which of the given pairs these are (b,), or None for fresh ones.
+        y_counterfactual: answers under the intervention (p,).
+        rows: which of the given pairs these are (p,), or None for fresh ones.
+        num_bases: b.
     """
 
     X: torch.Tensor
@@ -169,6 +171,7 @@ class Batch(NamedTuple):
     y_base: torch.Tensor | None
     y_counterfactual: torch.Tensor
     rows: torch.Tensor | None
+    num_bases: int
 
 
 def given_batches(
@@ -182,12 +185,13 @@ def given_batches(
         for rows in torch.randperm(len(X_base), generator=generator).split(batch_size):
             X = torch.cat([X_base[rows], X_sources[:, rows].flatten(0, 1)])
             sources = torch.arange(len(rows), len(X)).view(k, len(rows))
-            yield Batch(X, sources, None if y_base is None else y_base[rows], y_counterfactual[rows], rows)
+            yield Batch(X, sources, None if y_base is None else y_base[rows], y_counterfactual[rows], rows,
+                        len(rows))
 
 
-def fresh_batches(pool: PairPool, batch_size: int, num_steps: int, seed: int) -> Iterator[Batch]:
+def fresh_batches(pool: PairPool, batch_size: int, num_steps: int, seed: int, reorderings: int = 1) -> Iterator[Batch]:
     """New pairs at every step; the bases of a batch are each other's sources, so nothing else need be run."""
     images, rng = torch.from_numpy(pool.images), np.random.default_rng(seed)
     for _ in range(num_steps):
-        pairs = pool.draw(batch_size, rng)
-        yield Batch(images[pairs.base], pairs.sources, pairs.y_base, pairs.y_counterfactual, None)
+        pairs = pool.draw(batch_size, rng, reorderings)
+        yield Batch(images[pairs.base], pairs.sources, pairs.y_base, pairs.y_counterfactual, None, batch_size)

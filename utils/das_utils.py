@@ -15,7 +15,7 @@ from utils.interventions.passes import (can_share_a_pass, interchange, select_su
                                         swaps_own_blocks, try_out, validate_intervenable, validate_pairs)
 from utils.interventions.rotated_space import CNNConfig, CustomLowRankRotatedSpaceIntervention, pv
 from utils.model_utils import (accuracy, answer_loss, count_answers, evaluating, model_device, one_cycle,
-                               to_probabilities, validate_batch, validate_targets)
+                               to_probabilities, to_type_of, validate_batch, validate_targets)
 from utils.validation import validate_count, validate_number
 
 __all__ = [
@@ -49,13 +49,15 @@ def fit(
     try:
         with tqdm(batches, total=num_steps, desc="IIT" if train_model else "DAS", leave=False) as bar:
             for batch in bar:
-                X, b = validate_batch(batch.X, intervenable.model).to(device), len(batch.y_counterfactual)
+                X, b = to_type_of(intervenable.model, batch.X).to(device), batch.num_bases
+                p = len(batch.y_counterfactual)
                 if columns:
-                    logits = swap_in_one_pass(intervenable, X, batch.sources.to(device), columns, keep_bases)
+                    logits = swap_in_one_pass(intervenable, X, batch.sources.to(device), columns, keep_bases, b)
                 else:
-                    chosen = select_subspaces(subspaces, range(b) if batch.rows is None else batch.rows)
-                    logits = interchange(intervenable, X[:b], [X[rows] for rows in batch.sources], chosen, keep_bases)
-                interchange_loss = answer_loss(logits[-b:], batch.y_counterfactual)
+                    chosen = select_subspaces(subspaces, range(p) if batch.rows is None else batch.rows)
+                    bases, sources = X[torch.arange(p) % b], [X[rows] for rows in batch.sources]
+                    logits = interchange(intervenable, bases, sources, chosen, keep_bases)
+                interchange_loss = answer_loss(logits[-p:], batch.y_counterfactual)
                 behavior_loss = answer_loss(logits[:b], batch.y_base) if keep_bases else torch.tensor(math.nan)
                 loss = interchange_loss + behavior_weight * behavior_loss if keep_bases else interchange_loss
                 optimizer.zero_grad()
@@ -75,18 +77,19 @@ def fit(
 
 def _train(
     intervenable, X_base, X_sources, y_counterfactual, *, y_base=None, behavior_weight=0.0, pool, num_steps,
-    num_epochs, batch_size, lr, schedule, subspaces, seed, train_model,
+    num_epochs, batch_size, reorderings, lr, schedule, subspaces, seed, train_model,
 ):
     validate_intervenable(intervenable)
     model = intervenable.model
     settings = {"lr": validate_number(lr, "lr", strict=True), "schedule": schedule, "train_model": train_model,
                 "behavior_weight": validate_number(behavior_weight, "behavior_weight"), "subspaces": subspaces}
     batch_size, seed = validate_count(batch_size, "batch_size"), validate_count(seed, "seed", minimum=0)
+    reorderings = validate_count(reorderings, "reorderings")
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule must be one of {SCHEDULES}, got {schedule!r}")
     if pool is None:
-        if num_steps is not None:
-            raise ValueError("num_steps goes with a pool; given pairs are trained on for num_epochs")
+        if num_steps is not None or reorderings > 1:
+            raise ValueError("num_steps and reorderings go with a pool; given pairs are trained on for num_epochs")
         X_base, X_sources = validate_pairs(intervenable, X_base, X_sources, subspaces)
         n, answers = len(X_base), count_answers(model, X_base, "X_base")
         y_counterfactual = validate_targets(y_counterfactual, n, "y_counterfactual", answers)
@@ -116,24 +119,14 @@ def _train(
         raise ValueError(f"pool's causal model gives {pool.num_answers} answers, of which the network has {answers}")
     try_out(intervenable, X, subspaces)
     settings["in_one_pass"] = can_share_a_pass(intervenable, X)
-    return fit(intervenable, fresh_batches(pool, batch_size, num_steps, seed), num_steps, **settings)
+    return fit(intervenable, fresh_batches(pool, batch_size, num_steps, seed, reorderings), num_steps, **settings)
 
 
 def iit_train(
-    intervenable: pv.IntervenableModel,
-    X_base: torch.Tensor | None = None,
-    X_sources: torch.Tensor | None = None,
-    y_counterfactual: torch.Tensor | None = None,
-    lr: float = 0.0005,
-    num_epochs: int = 1,
-    batch_size: int = 256,
-    subspaces: Sequence | None = None,
-    *,
-    y_base: torch.Tensor | None = None,
-    behavior_weight: float = 0.0,
-    schedule: str = "constant",
-    pool: PairPool | None = None,
-    num_steps: int | None = None,
+    intervenable: pv.IntervenableModel, X_base: torch.Tensor | None = None, X_sources: torch.Tensor | None = None,
+    y_counterfactual: torch.Tensor | None = None, lr: float = 0.0005, num_epochs: int = 1, batch_size: int = 256,
+    subspaces: Sequence | None = None, *, y_base: torch.Tensor | None = None, behavior_weight: float = 0.0,
+    schedule: str = "constant", pool: PairPool | None = None, num_steps: int | None = None, reorderings: int = 1,
     seed: int = 0,
 ) -> dict[str, list[float]]:
     """Interchange intervention training: fit network and rotation together, both in place.
@@ -150,13 +143,14 @@ def iit_train(
         y_counterfactual: (n,), each 0 or 1, or a class from 0.
         lr: learning rate of Adam, the peak where there is a schedule.
         num_epochs: passes over given pairs.
-        batch_size: pairs a step.
+        batch_size: pairs a step; with a pool bases a step.
         subspaces: blocks to swap, [intervention][pair][block], as in pyvene; None: intervention i swaps block i.
         y_base: (n,), the labels of the bases; needed with given pairs if ``behavior_weight`` > 0.
         behavior_weight: 0 forgets the task while the alignment is trained; 1 weighs both alike.
         schedule: "constant" or "one_cycle".
         pool: inputs and labels to draw fresh pairs from.
         num_steps: steps to train with a pool.
+        reorderings: pairs that each base of a pool's batch is in, with other sources each; the bases run once for all.
         seed: of the order of pairs, or of the draws from the pool.
 
     Returns:
@@ -167,36 +161,24 @@ def iit_train(
     """
     return _train(intervenable, X_base, X_sources, y_counterfactual, y_base=y_base, behavior_weight=behavior_weight,
                   pool=pool, num_steps=num_steps, num_epochs=num_epochs, batch_size=batch_size, lr=lr,
-                  schedule=schedule, subspaces=subspaces, seed=seed, train_model=True)
+                  reorderings=reorderings, schedule=schedule, subspaces=subspaces, seed=seed, train_model=True)
 
 
 def das_train(
-    intervenable: pv.IntervenableModel,
-    X_base: torch.Tensor | None = None,
-    X_sources: torch.Tensor | None = None,
-    y_counterfactual: torch.Tensor | None = None,
-    lr: float = 0.01,
-    num_epochs: int = 1,
-    batch_size: int = 256,
-    subspaces: Sequence | None = None,
-    *,
-    schedule: str = "one_cycle",
-    pool: PairPool | None = None,
-    num_steps: int | None = None,
-    seed: int = 0,
+    intervenable: pv.IntervenableModel, X_base: torch.Tensor | None = None, X_sources: torch.Tensor | None = None,
+    y_counterfactual: torch.Tensor | None = None, lr: float = 0.01, num_epochs: int = 1, batch_size: int = 256,
+    subspaces: Sequence | None = None, *, schedule: str = "one_cycle", pool: PairPool | None = None,
+    num_steps: int | None = None, reorderings: int = 1, seed: int = 0,
 ) -> dict[str, list[float]]:
     """Distributed alignment search: fit the rotation alone, the network frozen. Arguments as for ``iit_train``."""
     return _train(intervenable, X_base, X_sources, y_counterfactual, pool=pool, num_steps=num_steps,
-                  num_epochs=num_epochs, batch_size=batch_size, lr=lr, schedule=schedule, subspaces=subspaces,
-                  seed=seed, train_model=False)
+                  num_epochs=num_epochs, batch_size=batch_size, reorderings=reorderings, lr=lr, schedule=schedule,
+                  subspaces=subspaces, seed=seed, train_model=False)
 
 
 @torch.no_grad()
 def iit_predict(
-    intervenable: pv.IntervenableModel,
-    X_base: torch.Tensor,
-    X_sources: torch.Tensor,
-    batch_size: int = 512,
+    intervenable: pv.IntervenableModel, X_base: torch.Tensor, X_sources: torch.Tensor, batch_size: int = 512,
     subspaces: Sequence | None = None,
 ) -> torch.Tensor:
     """Probabilities under the interchange intervention, of answer 1 or of each of c answers.
@@ -226,12 +208,8 @@ def iit_predict(
 
 
 def iit_evaluate(
-    intervenable: pv.IntervenableModel,
-    X_base: torch.Tensor,
-    X_sources: torch.Tensor,
-    y_counterfactual: torch.Tensor,
-    batch_size: int = 512,
-    subspaces: Sequence | None = None,
+    intervenable: pv.IntervenableModel, X_base: torch.Tensor, X_sources: torch.Tensor, y_counterfactual: torch.Tensor,
+    batch_size: int = 512, subspaces: Sequence | None = None,
 ) -> float:
     """Interchange intervention accuracy (Geiger et al. 2021): share of pairs with the causal model's answer.
 

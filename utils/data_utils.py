@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from utils.validation import (validate_answers, validate_coefficients, validate_count, validate_images,
-                              validate_labels, validate_number, validate_values)
+                              validate_labels, validate_memory, validate_number, validate_values)
 
 CausalModel = Callable[[np.ndarray], np.ndarray]
 
@@ -17,6 +17,7 @@ VARIABLE_NAMES = ("circularity", "color", "area")
 COEFFICIENTS = (0.4, 0.4, 0.4)
 THRESHOLD = 0.6
 IMAGE_SIZE = 28
+IMAGE_BYTES = 4 * IMAGE_SIZE**2 + 8 * 12  # with its labels and while they are drawn
 
 MIN_CIRCULARITY, MAX_CIRCULARITY = 0.3, 1.0
 MAX_COLOR = 0.9
@@ -28,13 +29,13 @@ _CHUNK = 512
 
 
 def random_state(seed: int | np.random.Generator | np.random.RandomState | None) -> Any:
-    """A source of random numbers: a new generator for an int, the same one for a Generator, and numpy's
-    global state (the one ``np.random.seed`` sets) for None. TypeError or ValueError for anything else."""
+    """A source of random numbers: for an int the stream that ``np.random.seed`` begins with it, for None numpy's global
+    stream, a Generator or RandomState as it is. TypeError or ValueError for anything else."""
     if seed is None:
         return np.random.mtrand._rand
     if isinstance(seed, (np.random.Generator, np.random.RandomState)):
         return seed
-    return np.random.default_rng(validate_count(seed, "seed", minimum=0))
+    return np.random.RandomState(validate_count(seed, "seed", minimum=0, maximum=2**32 - 1))
 
 
 @lru_cache(maxsize=1)
@@ -74,7 +75,7 @@ def find_masks(circularity: np.ndarray, area: np.ndarray) -> np.ndarray:
 def _paint(circularity: np.ndarray, color: np.ndarray, area: np.ndarray, turned: np.ndarray) -> np.ndarray:
     """Paint n ellipses (four arrays of shape (n,), raw units rounded to 0.01) as float32 images (n, 28, 28)."""
     masks = mask_table()[2]
-    ground = 1.0 - np.concatenate([masks, masks.transpose(0, 2, 1)]).astype(np.float32)
+    ground = 1.0 - np.concatenate([masks, np.rot90(masks, axes=(1, 2))]).astype(np.float32)
     chosen = find_masks(circularity, area) + len(masks) * turned
     color = color.astype(np.float32)[:, None, None]
     images = np.empty((len(chosen), IMAGE_SIZE, IMAGE_SIZE), dtype=np.float32)
@@ -91,10 +92,11 @@ def generate_ellipse(circularity: float, color: float, area: float, turned: bool
         circularity: minor axis / major axis, in [0.3, 1].
         color: gray value of the ellipse, in [0, 0.9]; 0 is black, the background is 1.
         area: in pixels, in [16 pi, 64 pi].
-        turned: long axis vertical instead of horizontal.
+        turned: whether the finished image is turned by ``np.rot90``: the long axis is then vertical.
 
     Returns:
-        float32 image of shape (28, 28), rows from y = -14 to 13, columns from x = -14 to 13.
+        float32 image of shape (28, 28), before the turn rows from y = -14 to 13 and columns from x = -14 to 13. The
+        ellipse's center is at row 14, column 14; after the turn at row 13, column 14.
 
     Raises:
         ValueError: a value is outside its range.
@@ -107,28 +109,31 @@ def generate_ellipse(circularity: float, color: float, area: float, turned: bool
     a = np.sqrt(area / (np.pi * circularity))
     b = a * circularity
     y, x = np.mgrid[-IMAGE_SIZE // 2 : IMAGE_SIZE // 2, -IMAGE_SIZE // 2 : IMAGE_SIZE // 2]
-    if turned:
-        x, y = y, x
-    return np.where((x / a) ** 2 + (y / b) ** 2 <= 1, color, 1.0).astype(np.float32)
+    image = np.where((x / a) ** 2 + (y / b) ** 2 <= 1, color, 1.0).astype(np.float32)
+    return np.rot90(image).copy() if turned else image
 
 
 def create_dataset(n: int, seed: int | np.random.Generator | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Draw ``n`` ellipses, half of them turned by 90 degrees on average.
 
+    An image takes four numbers of the stream: for color, circularity, area and turn.
+
     Args:
         n: number of images, at least 1.
-        seed: an int or a Generator; None follows ``np.random.seed``.
+        seed: an int, which means what it means to ``np.random.seed``, or a Generator; None follows ``np.random.seed``.
 
     Returns:
         images: float32 (n, 28, 28), 1 is white.
         labels: float64 (n, 3), circularity, color and area, each in [0, 1].
+
+    Raises:
+        ValueError, TypeError: ``n`` or ``seed`` is none, or ``n`` images need more memory than there is.
     """
-    n = validate_count(n, "n")
-    rng = random_state(seed)
-    circularity = np.round(rng.uniform(MIN_CIRCULARITY, MAX_CIRCULARITY, n), 2)
-    color = np.round(MAX_COLOR * rng.uniform(0, 1, n), 2)
-    area = np.round(rng.uniform(MIN_AREA, MAX_AREA, n), 2)
-    turned = rng.uniform(0, 1, n) < 0.5
+    n = validate_memory(validate_count(n, "n"), "n", IMAGE_BYTES)
+    draws = random_state(seed).uniform(size=(n, 4)).T
+    color = np.round(MAX_COLOR * draws[0], 2)
+    circularity = np.round(MIN_CIRCULARITY + (MAX_CIRCULARITY - MIN_CIRCULARITY) * draws[1], 2)
+    area = np.round(MIN_AREA + (MAX_AREA - MIN_AREA) * draws[2], 2)
     labels = np.stack(
         [
             (circularity - MIN_CIRCULARITY) / (MAX_CIRCULARITY - MIN_CIRCULARITY),
@@ -137,7 +142,7 @@ def create_dataset(n: int, seed: int | np.random.Generator | None = None) -> tup
         ],
         axis=1,
     )
-    return _paint(circularity, color, area, turned), np.clip(labels, 0.0, 1.0)
+    return _paint(circularity, color, area, draws[3] < 0.5), labels
 
 
 def render_images(labels: np.ndarray, turned: np.ndarray | bool = False) -> np.ndarray:
@@ -163,10 +168,13 @@ def render_images(labels: np.ndarray, turned: np.ndarray | bool = False) -> np.n
 
 
 def find_turn(images: np.ndarray) -> np.ndarray:
-    """Which ellipses stand upright: images (n, 28, 28) or (n, 1, 28, 28) to bools (n,); False for a round one."""
-    ink = validate_images(images)[:, 0] < 1.0
-    squares = np.arange(-IMAGE_SIZE // 2, IMAGE_SIZE // 2) ** 2
-    return ink.sum(axis=2) @ squares > ink.sum(axis=1) @ squares
+    """Which ellipses were turned, even round ones: images (n, 28, 28) or (n, 1, 28, 28) to bools (n,).
+
+    The turn moves the center from row 14 to row 13.
+    """
+    rows = validate_images(images)[:, 0].min(axis=2) < 1.0
+    first, last = rows.argmax(axis=1), IMAGE_SIZE - 1 - rows[:, ::-1].argmax(axis=1)
+    return rows.any(axis=1) & (first + last < IMAGE_SIZE)
 
 
 def causal_model(labels: np.ndarray, coefficients: Sequence[float] | np.ndarray = COEFFICIENTS) -> np.ndarray:

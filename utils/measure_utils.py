@@ -57,12 +57,8 @@ class Pairs:
 
 
 def draw_pairs(
-    labels: np.ndarray,
-    variables: Sequence[Sequence[int]],
-    n: int,
-    coefficients: Sequence[float] = COEFFICIENTS,
-    discriminating: bool = False,
-    seed: int | np.random.Generator | np.random.RandomState | None = 0,
+    labels: np.ndarray, variables: Sequence[Sequence[int]], n: int, coefficients: Sequence[float] = COEFFICIENTS,
+    discriminating: bool = False, seed: int | np.random.Generator | np.random.RandomState | None = 0,
     causal_model: CausalModel | None = None,
 ) -> Pairs:
     """Draw n bases with their sources, uniformly and independently.
@@ -146,13 +142,9 @@ class Score:
 
 
 def score_answers(
-    answers: np.ndarray,
-    pairs: Pairs,
-    variables: Sequence[Sequence[int]],
-    coefficients: Sequence[float] = COEFFICIENTS,
-    discriminating: tuple[np.ndarray, Pairs] | None = None,
-    ceiling: float | None = None,
-    names: Sequence[str] = VARIABLE_NAMES,
+    answers: np.ndarray, pairs: Pairs, variables: Sequence[Sequence[int]],
+    coefficients: Sequence[float] = COEFFICIENTS, discriminating: tuple[np.ndarray, Pairs] | None = None,
+    ceiling: float | None = None, names: Sequence[str] = VARIABLE_NAMES,
 ) -> Score:
     """Score a network's intervened answers (n,) to ``pairs``.
 
@@ -189,18 +181,9 @@ def score_answers(
 
 
 def score_alignment(
-    intervenable: "pv.IntervenableModel",
-    images: np.ndarray,
-    labels: np.ndarray,
-    variables: Sequence[Sequence[int]],
-    n: int = 10_000,
-    n_discriminating: int = 2_000,
-    coefficients: Sequence[float] = COEFFICIENTS,
-    seed: int = 0,
-    subspaces: list | None = None,
-    *,
-    causal_model: CausalModel | None = None,
-    ceiling: float | None = None,
+    intervenable: "pv.IntervenableModel", images: np.ndarray, labels: np.ndarray, variables: Sequence[Sequence[int]],
+    n: int = 10_000, n_discriminating: int = 2_000, coefficients: Sequence[float] = COEFFICIENTS, seed: int = 0,
+    subspaces: list | None = None, *, causal_model: CausalModel | None = None, ceiling: float | None = None,
     names: Sequence[str] | None = None,
 ) -> Score:
     """Measure an intervened model on pairs drawn from held-out images.

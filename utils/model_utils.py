@@ -15,10 +15,9 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm, trange
 
-from utils.validation import validate_answers, validate_count, validate_inputs, validate_number
+from utils.validation import validate_answers, validate_count, validate_inputs, validate_number, validate_pixels
 
-# Neurons of each layer's output, before the ReLU.
-LAYER_SIZES = {"conv1": 28 * 28 * 16, "conv2": 14 * 14 * 32, "conv3": 7 * 7 * 64, "fc1": 3}
+LAYER_SIZES = {"conv1": 28 * 28 * 16, "conv2": 14 * 14 * 32, "conv3": 7 * 7 * 64, "fc1": 3}  # outputs before the ReLU
 
 
 class PyTorchCNN(nn.Module):
@@ -43,17 +42,14 @@ class PyTorchCNN(nn.Module):
 
 
 def validate_layer(layer: str) -> None:
-    """Raise ValueError unless ``layer`` is conv1, conv2, conv3 or fc1."""
+    """Raise ValueError unless ``layer`` is one of the four of ``LAYER_SIZES``."""
     if layer not in LAYER_SIZES:
         raise ValueError(f"layer must be one of {list(LAYER_SIZES)}, got {layer!r}")
 
 
 def find_device(name: str | None = None) -> torch.device:
-    """The device to work on: ``name`` if given, else the first of cuda, mps and cpu that is there.
-
-    Raises:
-        ValueError: ``name`` is no device, or it is not on this machine.
-    """
+    """The device to work on: ``name`` if given, else the first of cuda, mps and cpu that is there. ValueError where
+    ``name`` is no device, or is not on this machine."""
     if name is None:
         mps = torch.backends.mps.is_available()
         return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
@@ -85,8 +81,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def validate_batch(X: torch.Tensor | np.ndarray, model: nn.Module, name: str = "X") -> torch.Tensor:
-    """Return inputs (n, ...), n >= 1, as a tensor of the network's own number type, whole numbers (token ids) as they
-    are, or raise TypeError or ValueError. A ``PyTorchCNN`` takes images (n, 1, 28, 28)."""
+    """Return inputs (n, ...), n >= 1, as ``to_type_of`` the network, or raise TypeError or ValueError. Every value is
+    looked at, so once a data set is enough. A ``PyTorchCNN`` takes images (n, 1, 28, 28), their values in [0, 1]."""
     of_cnn = isinstance(model, PyTorchCNN)
     if not isinstance(X, (np.ndarray, torch.Tensor)):
         raise TypeError(f"{name} must be a tensor, got {type(X).__name__}")
@@ -96,10 +92,19 @@ def validate_batch(X: torch.Tensor | np.ndarray, model: nn.Module, name: str = "
         X = torch.from_numpy(validate_inputs(X, name))
     if X.is_complex():
         raise TypeError(f"{name} must be real, got {X.dtype}")
-    if X.is_floating_point() and not torch.stack(X.aminmax()).isfinite().all():  # ten times as quick
-        raise ValueError(f"{name} must be finite, got nan or infinity")
-    if X.is_floating_point() or X.dtype == torch.bool or of_cnn:
-        X = X.to(next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32))
+    if X.is_floating_point() or of_cnn:
+        low, high = torch.stack(X.aminmax()).tolist()  # nan, if there is one; ten times as quick as isfinite of all
+        if not math.isfinite(low + high):
+            raise ValueError(f"{name} must be finite, got nan or infinity")
+        if of_cnn:
+            validate_pixels(X, low, high, name)
+    return to_type_of(model, X)
+
+
+def to_type_of(model: nn.Module, X: torch.Tensor) -> torch.Tensor:
+    """Inputs in the type of the network's parameters; whole numbers as they are, but for a ``PyTorchCNN``."""
+    if X.is_floating_point() or X.dtype == torch.bool or isinstance(model, PyTorchCNN):
+        return X.to(next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32))
     return X
 
 
@@ -170,12 +175,7 @@ def one_cycle(optimizer: torch.optim.Optimizer, num_steps: int, warmup: float = 
 
 
 def train(
-    model: nn.Module,
-    X: torch.Tensor,
-    y: torch.Tensor,
-    lr: float = 2e-3,
-    num_epochs: int = 5,
-    batch_size: int = 256,
+    model: nn.Module, X: torch.Tensor, y: torch.Tensor, lr: float = 2e-3, num_epochs: int = 5, batch_size: int = 256,
     seed: int = 0,
 ) -> dict[str, list[float]]:
     """Train a network on the task itself: Adam, cross-entropy, one-cycle learning rate.

@@ -1,4 +1,6 @@
 """Checks at the door of the public functions: each returns its argument in canonical form or raises."""
+import os
+import warnings
 from numbers import Integral, Real
 from typing import Any
 from collections.abc import Sequence
@@ -8,13 +10,27 @@ import numpy as np
 NUM_VARIABLES = 3
 
 
-def validate_count(value: Any, name: str, minimum: int = 1) -> int:
-    """Return ``value`` as an int of at least ``minimum``; TypeError or ValueError otherwise."""
+def validate_count(value: Any, name: str, minimum: int = 1, maximum: int | None = None) -> int:
+    """Return ``value`` as an int from ``minimum`` to ``maximum``; TypeError or ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer, got {type(value).__name__} {value!r}")
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value}")
+    if maximum is not None and int(value) > maximum:
+        raise ValueError(f"{name} must be at most {maximum}, got {value}")
     return int(value)
+
+
+def validate_memory(n: int, name: str, each: int) -> int:
+    """Return ``n`` unless ``n`` things of ``each`` bytes are more than this machine's memory: ValueError."""
+    try:
+        here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows does not tell
+        here = 2**40
+    if n * each > here:
+        raise ValueError(f"{name} must be at most {here // each:,} here, got {n:,}, which needs "
+                         f"{n * each / 1e9:,.0f} GB of memory; there are {here / 1e9:,.0f}")
+    return n
 
 
 def validate_number(value: Any, name: str, low: float = 0.0, high: float = np.inf, strict: bool = False) -> float:
@@ -77,13 +93,28 @@ def validate_labels(labels: Any, name: str = "labels") -> np.ndarray:
 
 
 def validate_images(images: Any, name: str = "images") -> np.ndarray:
-    """Return images of shape (n, 28, 28) or (n, 1, 28, 28) as float32 (n, 1, 28, 28)."""
+    """Return images of shape (n, 28, 28) or (n, 1, 28, 28), every value in [0, 1], as float32 (n, 1, 28, 28)."""
     shape = tuple(getattr(images, "shape", ()))
     if not shape:
         raise TypeError(f"{name} must be an array or tensor, got {type(images).__name__}")
     if len(shape) not in (3, 4) or shape[-2:] != (28, 28) or (len(shape) == 4 and shape[1] != 1):
         raise ValueError(f"{name} must have shape (n, 28, 28) or (n, 1, 28, 28), got {shape}")
-    return _to_numpy(images, name).astype(np.float32, copy=False).reshape(-1, 1, 28, 28)
+    checked = _to_numpy(images, name).reshape(-1, 1, 28, 28)
+    if len(checked):
+        validate_pixels(checked, float(checked.min()), float(checked.max()), name)
+    return checked.astype(np.float32, copy=False)
+
+
+def validate_pixels(images: Any, low: float, high: float, name: str) -> None:
+    """Raise ValueError unless ``low`` and ``high``, the least and the greatest value of images (n, 1, 28, 28), lie in
+    [0, 1]; warn where most images look inverted, ellipses on a dark ground."""
+    if low < 0 or high > 1:
+        hint = ": divide them by 255" if low >= 0 and high >= 2 else ""
+        raise ValueError(f"{name} must lie in [0, 1], got {images.dtype} from {low:.4g} to {high:.4g}{hint}")
+    ground = np.array(images[:, 0, ::27, ::27].tolist()).max(axis=(1, 2))
+    if (ground < 0.5).mean() > 0.5 and high > ground.max():
+        warnings.warn(f"{name} look inverted: {(ground < 0.5).sum()} of {len(ground)} have a dark ground, but ellipses "
+                      "are painted on white, which is 1; 1 - images would turn them round", stacklevel=4)
 
 
 def _to_numpy(values: Any, name: str, numbers: bool = True) -> np.ndarray:

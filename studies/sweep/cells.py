@@ -26,17 +26,21 @@ METHODS = ("DAS", "IIT")
 
 @dataclass(frozen=True)
 class Settings:
-    """What all cells of a sweep share: images to train and to test on, pairs to measure, training of base networks."""
+    """What all cells of a sweep share: images to train and to test on, bases a step and pairs of each, pairs to
+    measure, training of base networks."""
 
     train_images: int = TRAIN_IMAGES
     test_images: int = TEST_IMAGES
     pairs: int = 10_000
+    batch_size: int = 128
+    reorderings: int = 2
     network_epochs: int = 4
     network_batch: int = 128
     network_lr: float = 2e-3
 
     def __post_init__(self) -> None:
-        for name in ("train_images", "test_images", "pairs", "network_epochs", "network_batch"):
+        for name in ("train_images", "test_images", "pairs", "batch_size", "reorderings", "network_epochs",
+                     "network_batch"):
             validate_count(getattr(self, name), name)
         validate_number(self.network_lr, "network_lr", strict=True)
 
@@ -50,7 +54,7 @@ class Cell:
         layer: conv1, conv2, conv3 or fc1.
         variables: for each source the variables that it sets.
         directions: for each source.
-        num_steps: of 256 fresh pairs.
+        num_steps: of fresh pairs, as many as the ``Settings`` say.
         behavior_weight: of the behavior loss beside the interchange loss; nothing to DAS, so 0 there.
         seed: of the directions at the start and of the pairs.
         network: seed of the base network, which is trained for the sweep; None is the one that ships.
@@ -180,7 +184,8 @@ def run_cell(cell: Cell, settings: Settings, networks: Path) -> dict[str, float 
         intervenable = build_intervenable(model, cell.layer, cell.directions, len(cell.variables))
         pool = PairPool(images, labels, cell.variables, cell.coefficients)
         options: dict[str, Any] = {"pool": pool, "num_steps": cell.num_steps, "lr": cell.lr,
-                                   "schedule": cell.schedule, "seed": cell.seed}
+                                   "schedule": cell.schedule, "seed": cell.seed, "batch_size": settings.batch_size,
+                                   "reorderings": settings.reorderings}
         if cell.method == "DAS":
             das_train(intervenable, **options)
         else:

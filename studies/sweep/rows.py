@@ -70,6 +70,16 @@ def table(cells: Sequence[Cell], folder: Path, settings: Settings) -> pd.DataFra
     return pd.DataFrame(rows).sort_values(SORTED_BY, ignore_index=True) if rows else pd.DataFrame(columns=SORTED_BY)
 
 
+def seconds_left(todo: Sequence[str], known: Sequence[tuple[str, float]]) -> float:
+    """How long the kinds of work ``todo`` will take, from the seconds that kinds took so far: for each the mean of its
+    own kind, or of all where its kind is new; nan where nothing is known."""
+    seconds: dict[str, list[float]] = {}
+    for kind, took in known:
+        seconds.setdefault(kind, []).append(took)
+    every = float(np.mean([took for _, took in known])) if known else float("nan")
+    return sum(float(np.mean(seconds[kind])) if kind in seconds else every for kind in todo)
+
+
 def network_seconds(folder: Path) -> float | None:
     """What training a base network of the sweep has taken on average, in seconds of one core; None if none tells."""
     found = [json.loads(path.read_text()).get("cpu_seconds") for path in (folder / "networks").glob("*.json")]

@@ -11,7 +11,7 @@ CONVOLUTIONS, LAYERS = ("conv1", "conv2", "conv3"), ("conv1", "conv2", "conv3", 
 EACH_VARIABLE = (((0,),), ((1,),), ((2,),))
 ONE_SOURCE = (*EACH_VARIABLE, ((0, 1),), ((0, 2),), ((1, 2),))
 SEVERAL_SOURCES = (((0,), (1,)), ((0,), (2,)), ((1,), (2,)), ((0,), (1,), (2,)))
-DAS_STEPS = {"conv1": 200, "conv2": 200, "conv3": 300, "fc1": 150}
+DAS_STEPS = {"conv1": 300, "conv2": 300, "conv3": 400, "fc1": 200}
 IIT_STEPS = dict.fromkeys(LAYERS, 250)
 WEIGHTS = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 SEED_RECIPE = Cell("IIT", "conv1", ((0, 1),), 1, num_steps=40, lr=5e-4, schedule="constant")
@@ -31,16 +31,16 @@ def direction_cells() -> list[Cell]:
 
 
 def place_cells() -> list[Cell]:
-    """Where IIT can put which variables: every convolution in three sizes, and the hidden layer."""
+    """Where IIT can put which variables: every convolution in two sizes, and the hidden layer."""
     sets: list[tuple[tuple[int, ...], ...]] = [*ONE_SOURCE, *SEVERAL_SOURCES]
     options: dict[str, Any] = {"num_steps": IIT_STEPS, "behavior_weight": 1.0}
-    return (grid("IIT", CONVOLUTIONS, sets, [1, 16, 64], **options)
+    return (grid("IIT", CONVOLUTIONS, sets, [1, 16], **options)
             + grid("IIT", ["fc1"], sets, [1, 2], **options))
 
 
 def front_cells(seeds: int = 3) -> list[Cell]:
     """Behavior against interchange over the weight of the behavior loss; and the recipe that was there first."""
-    return [Cell("IIT", "conv1", ((0, 1),), 64, IIT_STEPS["conv1"], behavior_weight=weight, seed=seed)
+    return [Cell("IIT", "conv1", ((0, 1),), 16, IIT_STEPS["conv1"], behavior_weight=weight, seed=seed)
             for weight in WEIGHTS for seed in range(seeds)] + [
         Cell(**{**vars(SEED_RECIPE), "seed": seed}) for seed in range(seeds)]
 

@@ -1,13 +1,14 @@
 """The study over seeds: its pools do what they claim, and the committed table is whole."""
 import json
-from dataclasses import asdict
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from studies import anatomy, pools, recipes, seed_study
+from studies import anatomy, first_recipe, pools, recipes, seed_study
+from studies.sweep.rows import seconds_left
 from utils.checkpoint_utils import BASE_CNN, load_checkpoint
 from utils.data_utils import causal_model, create_dataset
 from utils.model_utils import PyTorchCNN
@@ -27,8 +28,8 @@ def tiny(monkeypatch):
     monkeypatch.setattr(recipes, "RECIPES", {
         name: recipes.Recipe(r.variables, r.layer, r.intervention_size, num_steps=2, batch_size=32)
         for name, r in recipes.RECIPES.items()})
-    for module in (seed_study, anatomy, recipes):
-        monkeypatch.setattr(module, "load_or_train_base_cnn", lambda: (PyTorchCNN(), "fresh"))
+    for module in (seed_study, recipes):
+        monkeypatch.setattr(module, "base_cnn", lambda seed: PyTorchCNN())
     monkeypatch.setattr(seed_study, "RECIPES", recipes.RECIPES)
     monkeypatch.setattr(seed_study, "DAS_STEPS", 2)
 
@@ -70,21 +71,26 @@ def shrunk(function, sizes, positional):
 def test_every_experiment_runs(experiment, data, tiny, monkeypatch):
     small = create_dataset(400, seed=4)
     monkeypatch.setattr(seed_study, "create_dataset", lambda n, seed: data if seed == recipes.TRAIN_SEED else small)
-    for name in ("score_alignment", "cause_isolate", "self_consistency", "complement_iia", "dose_response",
-                 "map_iia"):
+    monkeypatch.setattr(pools, "map_iia", shrunk(pools.map_iia, {"n": 60}, 4))
+    for name in ("score_alignment", "cause_isolate", "self_consistency", "complement_iia", "dose_response"):
         sizes = {"n": 60, "n_discriminating": 20} if name == "score_alignment" else {"n": 60}
         positional = 5 if name == "dose_response" else 4
         monkeypatch.setattr(seed_study, name, shrunk(getattr(seed_study, name), sizes, positional))
-    monkeypatch.setattr(anatomy, "iit_train", lambda *a, **k: None)
+    for module in (anatomy, first_recipe):
+        monkeypatch.setattr(module, "iit_train", lambda *a, **k: None)
+        monkeypatch.setattr(module, "PAIRS", 60)
+    monkeypatch.setattr(first_recipe, "score_alignment", shrunk(first_recipe.score_alignment,
+                                                               {"n": 60, "n_discriminating": 20}, 4))
     rows = seed_study.run(experiment, 0, threads=torch.get_num_threads())
-    assert {row["measure"] for row in rows} >= {"iia", "flip_iia", "behavior"}
+    wanted = {"behavior"} if experiment == "base" else {"iia", "flip_iia", "behavior"}
+    assert {row["measure"] for row in rows} >= wanted | {"cpu seconds"}
     assert all(row["experiment"] == experiment and row["seed"] == 0 for row in rows)
     float_rows = [float(row["value"]) for row in rows]
     assert len(float_rows) == len({row["measure"] for row in rows})
 
 
 @pytest.mark.parametrize("call", [
-    lambda: seed_study.run("other", 0), lambda: anatomy.run_anatomy("other", 0, None),
+    lambda: seed_study.run("other", 0), lambda: anatomy.run_anatomy("other", None, 0, None),
     lambda: recipes.train_by_recipe("other", None, None)])
 def test_unknown_names_are_refused(call):
     with pytest.raises(ValueError, match="other"):
@@ -117,9 +123,54 @@ def test_the_committed_table_belongs_to_the_shipped_network_and_recipes():
     assert not table.duplicated(["experiment", "seed", "measure"]).any() and table["value"].notna().all()
     assert set(table["experiment"]) == set(seed_study.EXPERIMENTS)
     seeds = table.groupby("experiment")["seed"].nunique()
-    assert (seeds[~seeds.index.str.startswith("anatomy")] >= 5).all()
-    provenance = json.loads(seed_study.STUDY.with_suffix(".json").read_text())
-    assert provenance["base_cnn_sha256"] == load_checkpoint(BASE_CNN)[1]["sha256"]
-    now = {name: asdict(recipe) for name, recipe in recipes.RECIPES.items()}
-    assert provenance["recipes"] == json.loads(json.dumps(now)) and provenance["pairs"] == 10_000
-    assert provenance["test_data_seed"] == recipes.TEST_SEED != provenance["train_data_seed"]
+    assert (seeds == 5).all()
+    found, now = json.loads(seed_study.STUDY.with_suffix(".json").read_text()), seed_study.provenance()
+    assert {**found, "versions": None} == {**json.loads(json.dumps(now)), "versions": None}
+    assert found["pairs"] == 10_000 and found["test_data_seed"] != found["train_data_seed"]
+
+
+def test_a_study_goes_on_where_it_stopped_but_not_with_other_recipes(tmp_path, monkeypatch):
+    path, ran = tmp_path / "study.csv", []
+    monkeypatch.setattr(seed_study, "ProcessPoolExecutor", lambda jobs, mp_context: ThreadPoolExecutor(1))
+    monkeypatch.setattr("sys.argv", ["study", "--out", str(path), "--seeds", "2", "--experiments", "base", "two"])
+
+    def run(experiment, seed):
+        ran.append((experiment, seed))
+        if len(ran) == 3:
+            raise KeyboardInterrupt
+        return [{"experiment": experiment, "seed": seed, "measure": "cpu seconds", "value": "2.0"}]
+
+    monkeypatch.setattr(seed_study, "run", run)
+    with pytest.raises(KeyboardInterrupt):
+        seed_study.main()
+    assert len(pd.read_csv(path)) == 2
+    seed_study.main()
+    first, rest = ran[:2], ran[-2:]
+    assert sorted(first + rest) == [("base", 0), ("base", 1), ("two", 0), ("two", 1)] and len(pd.read_csv(path)) == 4
+    assert len(seed_study.read_rows(path)) == 4
+    monkeypatch.setattr(seed_study, "DAS_STEPS", 1)
+    assert seed_study.read_rows(path) == []
+
+
+def test_what_is_left_is_told_from_what_was_done():
+    assert seconds_left(["a", "a", "new"], [("a", 10.0), ("a", 20.0), ("b", 60.0)]) == pytest.approx(15 + 15 + 30)
+    assert np.isnan(seconds_left(["a"], [])) and seconds_left([], []) == 0
+
+
+def test_each_seed_has_a_base_network_of_its_own_that_is_trained_once(tmp_path, monkeypatch):
+    trained = []
+
+    def train(seed):
+        torch.manual_seed(seed)
+        trained.append(seed)
+        return PyTorchCNN(), {}, {"seed": seed, "recipe": recipes.BASE_RECIPE}
+
+    monkeypatch.setattr(recipes, "NETWORKS", tmp_path / "networks")
+    monkeypatch.setattr(recipes, "train_base_cnn", train)
+    first, again, other = recipes.base_cnn(7), recipes.base_cnn(7), recipes.base_cnn(8)
+    assert trained == [7, 8]
+    assert torch.equal(first.fc1.weight, again.fc1.weight) and not torch.equal(first.fc1.weight, other.fc1.weight)
+    assert torch.equal(recipes.base_cnn(0).fc1.weight, load_checkpoint(BASE_CNN)[0].fc1.weight) and trained == [7, 8]
+    monkeypatch.setattr(recipes, "BASE_RECIPE", {**recipes.BASE_RECIPE, "lr": 1.0})
+    recipes.base_cnn(7)
+    assert trained == [7, 8, 7]

@@ -12,13 +12,8 @@ from utils.validation import validate_count
 
 
 def build_intervenable(
-    model: nn.Module,
-    layer: str,
-    intervention_size: int,
-    num_sources: int = 1,
-    *,
-    example: torch.Tensor | np.ndarray | None = None,
-    position: int | None = None,
+    model: nn.Module, layer: str, intervention_size: int, num_sources: int = 1, *,
+    example: torch.Tensor | np.ndarray | None = None, position: int | None = None,
 ) -> pv.IntervenableModel:
     """Wrap a network so that one or several subspaces of a layer can be interchanged.
 

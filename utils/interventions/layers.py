@@ -36,16 +36,17 @@ def flatten_neurons(activations: torch.Tensor, position: int | None = None) -> t
 
 
 def restore_neurons(rows: torch.Tensor, activations: torch.Tensor, position: int | None = None) -> torch.Tensor:
-    """Rows (b, neurons) in the place that ``flatten_neurons`` took them from: a new tensor like ``activations``."""
+    """Rows (p, neurons) in the place that ``flatten_neurons`` took them from: a new tensor (p, ...), whose other
+    positions are those of ``activations`` (b, ...), over and over where p is a multiple of b."""
     rows = rows.to(activations.dtype)
     if position is not None:
-        restored = activations.clone()
+        restored = activations.repeat(len(rows) // len(activations), 1, 1)
         restored[:, position] = rows
         return restored
     if activations.ndim == 4:
-        b, c, h, w = activations.shape
-        return rows.view(b, h, w, c).permute(0, 3, 1, 2)
-    return rows.view(activations.shape)
+        _, c, h, w = activations.shape
+        return rows.view(-1, h, w, c).permute(0, 3, 1, 2)
+    return rows.view(-1, *activations.shape[1:])
 
 
 def first_rows(rows: torch.Tensor, b: int) -> torch.Tensor:

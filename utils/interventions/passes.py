@@ -15,7 +15,7 @@ from utils.model_utils import evaluating, model_device, read_logits, validate_ba
 
 def swap_in_one_pass(
     intervenable: pv.IntervenableModel, X: torch.Tensor, sources: torch.Tensor, columns: Sequence[list[int]],
-    keep_bases: bool,
+    keep_bases: bool, num_bases: int | None = None,
 ) -> torch.Tensor:
     """Logits under the interchange, from a single pass of bases and sources through the network.
 
@@ -25,21 +25,23 @@ def swap_in_one_pass(
     Args:
         intervenable: all of whose interventions are one, see ``build.own_columns``.
         X: inputs (m, ...), the b bases first.
-        sources: (k, b), at which rows of ``X`` the sources of each base are.
+        sources: (k, p), at which rows of ``X`` the sources of each pair are; the base of pair j is row j modulo b.
         columns: for each source the directions along which it lends its coordinates.
         keep_bases: whether the bases go on as they are, too.
+        num_bases: b; None: p, each base in one pair.
 
     Returns:
-        logits of the swapped bases (b, ...); with ``keep_bases`` of the plain bases and then of the swapped (2b, ...).
+        logits of the pairs (p, ...); with ``keep_bases`` of the plain bases and then of the pairs (b + p, ...).
     """
-    intervention, b = get_intervention(intervenable), sources.shape[1]
+    intervention, p = get_intervention(intervenable), sources.shape[1]
+    b = num_bases or p
 
     def append_swapped(activations: torch.Tensor) -> torch.Tensor:
-        swapped = intervention.swap(activations, sources, columns)
+        swapped = intervention.swap(activations, sources, columns, b)
         return torch.cat([first_rows(activations, b), swapped]) if keep_bases else swapped
 
     with rewire(find_layer(intervenable.model, get_layer(intervenable)), append_swapped):
-        return read_logits(intervenable.model(X), 2 * b if keep_bases else b)
+        return read_logits(intervenable.model(X), b + p if keep_bases else p)
 
 
 def can_share_a_pass(intervenable: pv.IntervenableModel, X: torch.Tensor) -> bool:
@@ -140,10 +142,7 @@ def validate_intervenable(intervenable: pv.IntervenableModel) -> None:
 
 
 def validate_pairs(
-    intervenable: pv.IntervenableModel,
-    X_base: torch.Tensor,
-    X_sources: torch.Tensor,
-    subspaces: Sequence | None,
+    intervenable: pv.IntervenableModel, X_base: torch.Tensor, X_sources: torch.Tensor, subspaces: Sequence | None,
     broadcast: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return bases (n, ...) and sources (k, n, ...), one source for each intervention, or raise.

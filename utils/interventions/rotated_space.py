@@ -80,23 +80,29 @@ class CustomLowRankRotatedSpaceIntervention(pv.TrainableIntervention, pv.Distrib
             change = change * mask
         return restore_neurons(torch.addmm(flat, change, weight.T), base, self.position)
 
-    def swap(self, activations: torch.Tensor, sources: torch.Tensor, columns: Sequence[list[int]]) -> torch.Tensor:
+    def swap(
+        self, activations: torch.Tensor, sources: torch.Tensor, columns: Sequence[list[int]],
+        num_bases: int | None = None,
+    ) -> torch.Tensor:
         """The same for bases and sources that are rows of one batch, all sources at once.
 
         Args:
             activations: (m, ...), the b bases first.
-            sources: (k, b), at which rows the sources of each base are.
+            sources: (k, p), at which rows the sources of each pair are; the base of pair j is row j modulo b.
             columns: for each of the k sources the directions along which it lends its coordinates, none twice.
+            num_bases: b; None: p.
 
         Returns:
-            the intervened activations (b, ...) of the bases.
+            the intervened activations (p, ...) of the bases.
         """
         tall, small = self.rotate_layer.factors()  # rows are multiplied by both in turn, their product would be large
-        b, flat = sources.shape[1], self.flatten(activations)
+        b, flat = num_bases or sources.shape[1], self.flatten(activations)
+        times = sources.shape[1] // b
         coordinates, kept = flat @ tall @ small, as_slice(sum(columns, []))
         taken = [coordinates.index_select(0, rows)[:, own] for rows, own in zip(sources, map(as_slice, columns))]
-        change = (torch.cat(taken, dim=1) - coordinates[:b, kept]) @ small[:, kept].T
-        return restore_neurons(torch.addmm(first_rows(flat, b), change, tall.T), activations[:b], self.position)
+        change = (torch.cat(taken, dim=1) - coordinates[:b, kept].repeat(times, 1)) @ small[:, kept].T
+        bases = first_rows(flat, b) if times == 1 else first_rows(flat, b).repeat(times, 1)
+        return restore_neurons(torch.addmm(bases, change, tall.T), activations[:b], self.position)
 
     def flatten(self, activations: torch.Tensor) -> torch.Tensor:
         """Activations (b, ...) as rows (b, n); ValueError where there are more or fewer than the rotation is for."""

@@ -84,10 +84,10 @@ def draw_isolating_pairs(
     found: list[tuple[np.ndarray, np.ndarray]] = []
     count = 0
     for _ in range(100):
-        base = rng.integers(len(labels), size=2 * n)
+        base = rng.choice(len(labels), size=2 * n)
         first = np.searchsorted(values, labels[base, variable] - tolerance, side="left")
         last = np.searchsorted(values, labels[base, variable] + tolerance, side="right")
-        source = order[rng.integers(first, last)]
+        source = order[first + (rng.uniform(size=2 * n) * (last - first)).astype(int)]
         keep = (np.abs(labels[base] - labels[source])[:, others] >= distance).all(axis=1)
         found.append((base[keep], source[keep]))
         count += int(keep.sum())
