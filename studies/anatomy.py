@@ -6,13 +6,14 @@ it.
 import numpy as np
 import torch
 
-from studies.first_recipe import BATCH, COLUMNS, EPOCHS, EVERYTHING, LR, PAIRS, VARIABLES, build_pixel_columns
+from studies.first_recipe import BATCH, COLUMNS, EVERYTHING, LR, PAIRS, VARIABLES, build_pixel_columns
 from utils.counterfactual_data_utils import (create_multi_source_counterfactual_dataset,
                                              create_single_source_counterfactual_dataset)
 from utils.das_utils import build_intervenable, iit_predict, iit_train
 from utils.data_utils import COEFFICIENTS, causal_model
 from utils.model_utils import accuracy, evaluate
 
+EPOCHS = 5
 FIRST, OWN = [[0], [0]], [[0], [1]]  # blocks that the two interventions swap
 
 # mend -> (evaluated on two sources?, neurons in place of pixel columns?, blocks, behavior loss, directions each)
@@ -23,7 +24,7 @@ STEPS = {
     "a block for each link": (True, False, OWN, 0.0, COLUMNS),
     "neurons, not pixel columns": (True, True, OWN, 0.0, COLUMNS),
     "behavior loss": (True, True, OWN, 1.0, COLUMNS),
-    "64 directions each": (True, True, OWN, 1.0, 64),
+    "16 directions each": (True, True, OWN, 1.0, 16),
 }
 
 
@@ -48,7 +49,7 @@ def run_anatomy(step: str, model: torch.nn.Module, seed: int, data: tuple) -> di
     X_base, X_sources, y_base, _, y = create_multi_source_counterfactual_dataset(
         VARIABLES, images, labels, COEFFICIENTS, size=PAIRS, seed=seed)
     chosen = [[block] * len(X_base) for block in blocks]
-    iit_train(intervenable, X_base, X_sources, y, lr=LR, num_epochs=EPOCHS["two"], batch_size=BATCH, subspaces=chosen,
+    iit_train(intervenable, X_base, X_sources, y, lr=LR, num_epochs=EPOCHS, batch_size=BATCH, subspaces=chosen,
               y_base=y_base if behavior_weight else None, behavior_weight=behavior_weight, seed=seed)
     create = create_multi_source_counterfactual_dataset if two_sources else create_single_source_counterfactual_dataset
     X_base, X_sources, y_base, _, y = create(VARIABLES, test, test_labels, COEFFICIENTS, size=PAIRS, seed=seed + 1)

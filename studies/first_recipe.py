@@ -21,7 +21,9 @@ from utils.model_utils import PyTorchCNN, accuracy, evaluate
 
 VARIABLES = [0, 1]
 PAIRS, BATCH, LR = 10_000, 256, 5e-4
-EPOCHS = {"single": 1, "two": 5}
+FIRST_RECIPES = {  # what the study measures -> several sources?, by pyvene alone?, epochs
+    "single": (False, False, 1), "single, stock pyvene": (False, True, 1), "single, five epochs": (False, False, 5),
+    "two": (True, False, 5), "two, stock pyvene": (True, True, 5)}
 COLUMNS = 2  # pixel columns for each variable
 EVERYTHING = [[0, 1, 2]] * 2  # blocks that the two interventions swap where ``subspaces`` is not given: all
 
@@ -67,7 +69,7 @@ def _train_stock(intervenable: pv.IntervenableModel, X: torch.Tensor, S: torch.T
 
 
 def train_first_recipe(model: PyTorchCNN, images: np.ndarray, labels: np.ndarray, seed: int = 0,
-                       multi: bool = False, stock: bool = False, epochs: int | None = None) -> pv.IntervenableModel:
+                       multi: bool = False, stock: bool = False, epochs: int = 1) -> pv.IntervenableModel:
     """Train a base network by the recipe, in place.
 
     Args:
@@ -76,14 +78,14 @@ def train_first_recipe(model: PyTorchCNN, images: np.ndarray, labels: np.ndarray
         seed: of rotation, pairs and their order.
         multi: two sources in pixel columns in place of one source along one direction.
         stock: by pyvene alone.
-        epochs: None for those of the recipe.
+        epochs: passes over the pairs; the recipe has one with one source and five with two.
     """
     torch.manual_seed(seed)
     if multi:
         intervenable = build_pixel_columns(model)
     else:
         intervenable = build_stock(model, "conv1", 1) if stock else build_intervenable(model, "conv1", 1)
-    pairs, epochs = draw_once(images, labels, multi, seed), epochs or EPOCHS["two" if multi else "single"]
+    pairs = draw_once(images, labels, multi, seed)
     if stock:
         _train_stock(intervenable, *pairs, epochs, seed)
     else:
@@ -92,10 +94,12 @@ def train_first_recipe(model: PyTorchCNN, images: np.ndarray, labels: np.ndarray
     return intervenable
 
 
-def run_first_recipe(multi: bool, stock: bool, model: PyTorchCNN, seed: int, data: tuple) -> dict[str, float]:
+def run_first_recipe(
+    multi: bool, stock: bool, epochs: int, model: PyTorchCNN, seed: int, data: tuple
+) -> dict[str, float]:
     """Train and measure on held-out pairs; of two sources also on pairs of one source, where the recipe measured."""
     images, labels, test, test_labels = data
-    intervenable = train_first_recipe(model, images, labels, seed, multi, stock)
+    intervenable = train_first_recipe(model, images, labels, seed, multi, stock, epochs)
     groups = [[v] for v in VARIABLES] if multi else [VARIABLES]
     score = score_alignment(intervenable, test, test_labels, groups, subspaces=EVERYTHING if multi else None)
     names = ("iia", "flip_iia", "stay_iia", "discriminating_iia", "normalized_iia", "keep", "copy", "ceiling")

@@ -1,6 +1,9 @@
 """Figures that a notebook leaves behind in its outputs, and the README's table that is written from them."""
 import json
+from collections.abc import Mapping
 from pathlib import Path
+
+import pandas as pd
 
 from studies import published
 from utils.data_utils import VARIABLE_NAMES
@@ -19,6 +22,26 @@ class Results:
         lines = [f"{name}: {value:,}" if isinstance(value, int) else f"{name}: {value:.4f}"
                  for name, value in self.figures.items()]
         return {"text/plain": "\n".join(lines), MIME: self.figures}
+
+
+def over_seeds(study: pd.DataFrame, experiments: Mapping[str, str], pairs: int) -> pd.DataFrame:
+    """Experiments of the study over seeds, one a row: mean and least of three measures, beside baselines and ceiling.
+
+    Args:
+        study: the table of ``studies.seed_study``.
+        experiments: name of a row -> name of the experiment.
+        pairs: over which each was measured.
+    """
+    by_seed = study.pivot_table(index=["experiment", "measure"], columns="seed", values="value")
+    rows = {}
+    for name, experiment in experiments.items():
+        found = by_seed.loc[experiment]
+        rows[name] = {f"{short} {how}": getattr(found.loc[measure], how)()
+                      for measure, short in (("iia", "IIA"), ("flip_iia", "flip-IIA"), ("behavior", "behavior"))
+                      for how in ("mean", "min")}
+        rows[name] |= {part: found.loc[part].mean() for part in ("keep", "copy", "ceiling")}
+        rows[name] |= {"n": pairs, "networks": found.shape[1]}
+    return pd.DataFrame.from_dict(rows, orient="index").astype({"n": int, "networks": int})
 
 
 def read_results(folder: Path) -> dict[str, float]:
@@ -47,10 +70,14 @@ def results_table(figures: dict[str, float]) -> str:
     seeds = {name.removesuffix(" mean"): f"{f[name]} ({f[name.removesuffix('mean') + 'least']})"
              for name in f if name.endswith(" mean")}
     images = f"{figures['images']:,} images"
-    rows = [("Base CNN", "behavior", f["base behavior"], "", f["behavior ceiling"], "", images)]
-    titles = {"single": "Single-source IIT, {circularity, color}, conv1, 64 directions",
-              "two": "Two-source IIT, {circularity}, {color}, conv1, 64 directions each",
+    rows = [("Base CNN", "behavior", f["base behavior"], seeds["base behavior"], f["behavior ceiling"], "", images)]
+    titles = {"single": "Single-source IIT, {circularity, color}, conv1, 16 directions",
+              "two": "Two-source IIT, {circularity}, {color}, conv1, 16 directions each",
               "three": "Three-source IIT, fc1, one direction each"}
+    in_study = {"single": {"single, long": "The same, longer recipe", "first recipe: single": "The first recipe",
+                           "first recipe: single, stock pyvene": "The first recipe, stock pyvene"},
+                "two": {"two, long": "The same, longer recipe", "first recipe: two": "The first recipe"},
+                "three": {"three at conv3": "Three-source IIT, conv3, 16 directions each"}}
     earlier = {"single iia": f"{single['iia']} (1 direction, {few})",
                "single behavior": f"{single['behavior']} ({few})",
                "two iia": f"{multi['iia']} ({few})"}
@@ -63,8 +90,14 @@ def results_table(figures: dict[str, float]) -> str:
             name = f"{e} {key}"
             what = title if key == "iia" else ""
             rows.append((what, measure, f[name], seeds[name], ceiling, earlier.get(name, ""), over))
-    rows.append(("", "normalized IIA", f["three normalized"], seeds["three normalized"], "1", "", f"{n} pairs"))
-    rows.append(("", "disentangle", f["three disentangle"], seeds["three disentangle"], "", "", f"{n} pairs a half"))
+        if e == "three":
+            for key, over in (("normalized", f"{n} pairs"), ("disentangle", f"{n} pairs a half")):
+                measure = "normalized IIA" if key == "normalized" else key
+                ceiling = "1" if key == "normalized" else ""
+                rows.append(("", measure, f[f"three {key}"], seeds[f"three {key}"], ceiling, "", over))
+        for other, what in in_study[e].items():
+            values = " / ".join(seeds[f"{other} {key}"] for key in ("iia", "flip", "behavior"))
+            rows.append((what, "IIA / flip-IIA / behavior", "", values, "", "", f"{n} pairs"))
     control = seeds["behavior only disentangle"]
     rows.append(("The same after behavior-only steps and DAS", "disentangle", "", control, "", "", f"{n} pairs a half"))
     for layer, means in published.DAS_64_DIRECTIONS.items():
@@ -74,8 +107,8 @@ def results_table(figures: dict[str, float]) -> str:
         many = " / ".join(f[f"networks {layer} {name}"] for name in VARIABLE_NAMES)
         many += f" (mean of {figures['networks']} networks)"
         rows.append((title, "IIA", ours, many, f["single-variable ceiling"], theirs, f"{n} pairs each"))
-    header = ("what", "measure", "here", "five seeds: mean (least)", "exact ceiling", "published elsewhere",
-              "measured on")
+    header = ("what", "measure", "in the notebook", "five networks: mean (least)", "exact ceiling",
+              "published elsewhere", "measured on")
     return "\n".join("| " + " | ".join(row) + " |" for row in [header, ("---",) * len(header), *rows])
 
 

@@ -20,7 +20,7 @@ import torch
 from tqdm.auto import tqdm
 
 from studies.anatomy import STEPS, run_anatomy
-from studies.first_recipe import run_first_recipe
+from studies.first_recipe import FIRST_RECIPES, run_first_recipe
 from studies.pools import HOLDOUT, HoldoutPool, ShuffledPool, measure_block
 from utils.measures.alignment import cause_isolate, complement_iia, self_consistency, unaligned_effects
 from studies.sweep.rows import seconds_left
@@ -166,9 +166,8 @@ EXPERIMENTS: dict[str, Callable[[int, tuple], dict]] = {
     "shuffled labels": partial(run_pool, ShuffledPool, COEFFICIENTS),
     "wrong causal model": partial(run_pool, PairPool, WRONG_COEFFICIENTS),
     **{name: partial(run_recipe, name) for name in RECIPES if name != "three"},
-    **{f"first recipe: {which}{', stock pyvene' * stock}":
-       partial(run_on_base, partial(run_first_recipe, which == "two", stock))
-       for which in ("single", "two") for stock in (False, True)},
+    **{f"first recipe: {name}": partial(run_on_base, partial(run_first_recipe, *options))
+       for name, options in FIRST_RECIPES.items()},
     **{f"anatomy: {step}": partial(run_on_base, partial(run_anatomy, step)) for step in STEPS},
 }
 

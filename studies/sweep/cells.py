@@ -36,7 +36,7 @@ class Settings:
     reorderings: int = 2
     network_epochs: int = 4
     network_batch: int = 128
-    network_lr: float = 2e-3
+    network_lr: float = 1e-3
 
     def __post_init__(self) -> None:
         for name in ("train_images", "test_images", "pairs", "batch_size", "reorderings", "network_epochs",

@@ -38,6 +38,31 @@ def das_means(rows: pd.DataFrame, measure: str = "iia") -> np.ndarray:
     return rows.pivot_table(index="layer", columns="variables", values=measure).to_numpy()
 
 
+def compare_das(rows: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Our mean IIA beside the published one, cell by cell, and a verdict: "above" or "below" where they differ by more
+    than two standard errors of the difference, "equal" else.
+
+    Args:
+        rows: of ``das_networks``, of one or several objectives and numbers of directions.
+        published: of ``studies.published.read_das``.
+
+    Returns:
+        for each coefficients, layer, variables and directions in both: mean, se and networks of ours and theirs (with
+        ``published`` before the name), difference and verdict.
+    """
+    keys = ["coefficients", "layer", "variables", "directions"]
+    ours = rows.groupby(keys).iia.agg(mean="mean", se="sem", networks="count").reset_index()
+    both = ours.merge(published, on=keys, suffixes=("", " theirs")).set_index(keys)
+    table = both[["mean", "se", "networks"]].assign(**{
+        "published mean": both.iia_mean, "published se": both.iia_sd / np.sqrt(both["networks theirs"]),
+        "published networks": both["networks theirs"]})
+    table["difference"] = table["mean"] - table["published mean"]
+    error = np.hypot(table["se"], table["published se"])
+    table["verdict"] = np.select([table.difference > 2 * error, table.difference < -2 * error], ["above", "below"],
+                                 "equal")
+    return table
+
+
 def plot_das(
     means: dict[str, np.ndarray], bounds: tuple[float, float] = (0.85, 1.0), measure: str = "IIA"
 ) -> Figure:

@@ -18,7 +18,7 @@ from joblib import Parallel, delayed, parallel_config
 from tqdm.auto import tqdm
 
 from studies.sweep.cells import Cell, Settings, run_cell
-from studies.sweep.rows import read_row, row_path, table, write_row, write_table
+from studies.sweep.rows import read_row, row_path, seconds_left, table, write_row, write_table
 from utils.checkpoint_utils import versions
 from studies.sweep.tables import TABLES
 from utils.validation import validate_count
@@ -60,6 +60,11 @@ def record_cell(cell: Cell, settings: Settings, folder: Path, waits: bool = Fals
     return row
 
 
+def _took(row: dict) -> tuple[str, float]:
+    """A recorded cell's kind and its seconds."""
+    return f"{row['cell']['method']} {row['cell']['layer']}", row.get("figures", {}).get("cpu_seconds", 0.0)
+
+
 def run_sweep(
     cells: Sequence[Cell],
     folder: str | Path = FOLDER,
@@ -97,13 +102,20 @@ def run_sweep(
         for cell in cells:
             if "error" in (read_row(row_path(folder, cell, settings)) or {}):
                 row_path(folder, cell, settings).unlink()
-    todo = [cell for cell in cells if read_row(row_path(folder, cell, settings)) is None]
+    rows = {cell: read_row(row_path(folder, cell, settings)) for cell in cells}
+    todo, known = [cell for cell in cells if rows[cell] is None], [_took(row) for row in rows.values() if row]
     with tqdm(total=len(cells), initial=len(cells) - len(todo), desc="Sweep", unit="cell") as bar:
         for waits in (False, True):  # in the end wait for the cells that another sweep was at work on
             tasks = [delayed(record_cell)(cell, settings, folder, waits) for cell in todo]
+            left = [f"{cell.method} {cell.layer}" for cell in todo]
             with parallel_config(backend) if backend else nullcontext():
                 for row in Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks):
-                    bar.update(row is not None)
+                    if row is not None:
+                        known.append(_took(row))
+                        left.remove(known[-1][0])
+                        seconds = seconds_left(left, known) / (jobs if jobs > 0 else os.cpu_count() or 1)
+                        bar.set_postfix_str(f"about {seconds / 60:.0f} min left")
+                        bar.update()
             todo = [cell for cell in todo if read_row(row_path(folder, cell, settings)) is None]
     return table(cells, folder, settings)
 
