@@ -8,6 +8,7 @@ import numpy as np
 
 from studies.benchmarks.timing import save, take_turns
 from utils.data_utils import MAX_COLOR, MAX_CIRCULARITY, MIN_AREA, MIN_CIRCULARITY, create_dataset, generate_ellipse
+from utils.validation import validate_images
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 IMAGES = 10_000
@@ -16,12 +17,11 @@ MOVES = 30
 
 def paint_one_by_one(n: int, seed: int = 0) -> np.ndarray:
     """What ``create_dataset`` would be with a loop over ``generate_ellipse``: the same draws, images (n, 28, 28)."""
-    rng = np.random.default_rng(seed)
-    circularity = np.round(rng.uniform(MIN_CIRCULARITY, MAX_CIRCULARITY, n), 2)
-    color = np.round(MAX_COLOR * rng.uniform(0, 1, n), 2)
-    area = np.round(rng.uniform(MIN_AREA, 4 * MIN_AREA, n), 2)
-    turned = rng.uniform(0, 1, n) < 0.5
-    return np.stack([generate_ellipse(*row) for row in zip(circularity, color, area, turned)])
+    color, circularity, area, turned = np.random.RandomState(seed).random_sample((n, 4)).T
+    color = np.round(MAX_COLOR * color, 2)
+    circularity = np.round(MIN_CIRCULARITY + (MAX_CIRCULARITY - MIN_CIRCULARITY) * circularity, 2)
+    area = np.round(MIN_AREA + 3 * MIN_AREA * area, 2)
+    return np.stack([generate_ellipse(*row) for row in zip(circularity, color, area, turned < 0.5)])
 
 
 def time_import(module: str) -> tuple[float, bool]:
@@ -55,8 +55,10 @@ def time_moves() -> dict[str, tuple[list[float], dict]]:
 def main() -> None:
     """Measure all three and write results/everyday.json."""
     assert np.array_equal(paint_one_by_one(500), create_dataset(500, seed=0)[0])
+    images = create_dataset(IMAGES, seed=0)[0]
     painted = take_turns({"create_dataset": lambda: create_dataset(IMAGES, seed=0),
-                          "a loop over generate_ellipse": lambda: paint_one_by_one(IMAGES)}, 5, warmups=1)
+                          "a loop over generate_ellipse": lambda: paint_one_by_one(IMAGES),
+                          "their values checked": lambda: validate_images(images)}, 5, warmups=1)
     timings = {f"{IMAGES:,} images, {name}": values for name, values in painted.items()}
     facts: dict[str, dict] = {name: {"series": "images"} for name in timings}
     modules = [".".join(path.relative_to(ROOT / "utils").with_suffix("").parts)

@@ -6,7 +6,7 @@ from typing import Any
 from studies.sweep.cells import Cell, grid
 
 OBJECTIVES = ((0.4, 0.4, 0.4), (0.3, 0.4, 0.5), (0.5, 0.4, 0.3))
-NETWORKS = 21  # so that twenty are left of those that learn the task
+NETWORKS = 20
 CONVOLUTIONS, LAYERS = ("conv1", "conv2", "conv3"), ("conv1", "conv2", "conv3", "fc1")
 EACH_VARIABLE = (((0,),), ((1,),), ((2,),))
 ONE_SOURCE = (*EACH_VARIABLE, ((0, 1),), ((0, 2),), ((1, 2),))

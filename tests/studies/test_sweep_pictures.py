@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from studies import published as quoted
 from studies.sweep import pictures as sweep_pictures
 from utils.checkpoint_utils import BASE_CNN, load_checkpoint
 from studies.sweep.run import SWEEP
@@ -41,6 +42,32 @@ def test_networks_that_learned_and_are_complete_are_taken_in_order():
 def test_means_are_by_layer_and_variable():
     means = sweep_pictures.das_means(das_rows([1, 3]))
     np.testing.assert_allclose(means, np.tile([0.902, 0.912, 0.922], (3, 1)))
+
+
+def test_a_cell_is_above_or_below_only_beyond_two_standard_errors():
+    rows = pd.concat([das_rows([network]).assign(iia=iia) for network, iia in enumerate((0.90, 0.92, 0.94, 0.96))])
+    rows["directions"] = 64
+    se = np.std([0.90, 0.92, 0.94, 0.96], ddof=1) / 2
+    published = pd.DataFrame([
+        {"coefficients": "0.4/0.4/0.4", "layer": "conv1", "variables": v, "directions": 64, "iia_mean": mean,
+         "iia_sd": 0.01, "networks": 25} for v, mean in (("0", 0.93 - 2.01 * np.hypot(se, 0.002)),
+                                                         ("1", 0.93 - 1.99 * np.hypot(se, 0.002)),
+                                                         ("2", 0.93 + 2.01 * np.hypot(se, 0.002)))])
+    table = sweep_pictures.compare_das(rows, published)
+    assert table.verdict.tolist() == ["above", "equal", "below"] and (table.networks == 4).all()
+    np.testing.assert_allclose(table.se, se)
+    np.testing.assert_allclose(table["published se"], 0.002)
+    np.testing.assert_allclose(table.difference, 0.93 - table["published mean"])
+
+
+def test_the_published_table_is_whole_and_gives_the_means_that_are_quoted():
+    table = quoted.read_das()
+    assert len(table) == 180 and not table.duplicated(["coefficients", "layer", "variables", "directions"]).any()
+    assert set(table.variables) == {"0", "1", "2", "02"} and set(table.coefficients) == {
+        "/".join(map(str, objective)) for objective in OBJECTIVES}
+    for layer, means in quoted.DAS_64_DIRECTIONS.items():
+        cells = table[(table.coefficients == "0.4/0.4/0.4") & (table.layer == layer) & (table.directions == 64)]
+        np.testing.assert_allclose(means, [cells[cells.variables == v].iia_mean.item() for v in "012"], atol=5e-4)
 
 
 def test_the_plan_adds_up():
@@ -86,7 +113,7 @@ def test_the_committed_table_is_of_the_shipped_network_and_the_tables():
     found = list(sweep[names].itertuples(index=False, name=None))
     assert len(set(found)) == len(found) and set(found) <= asked
     assert sweep_pictures.das_networks(sweep, OBJECTIVES[0]).network.nunique() >= 15
-    front = sweep[(sweep.method == "IIT") & (sweep.directions == 64) & (sweep.variables == "01")]
+    front = sweep[(sweep.method == "IIT") & (sweep.layer == "conv1") & (sweep.variables == "01")]
     assert set(front.behavior_weight) == set(WEIGHTS)
 
 
