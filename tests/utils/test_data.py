@@ -395,6 +395,8 @@ def doors():
 
     from utils.ceiling_utils import ideal_answers
     from utils.das_utils import build_intervenable, das_train, iit_predict
+    from utils.explorer.view import Aligned
+    from utils.explorer.widget import Explorer
     from utils.interventions.build import get_coordinates
     from utils.measure_utils import score_alignment
     from utils.model_utils import PyTorchCNN, evaluate, predict, train
@@ -417,6 +419,7 @@ def doors():
         "interchange, sources": lambda x: iit_predict(intervenable, RIGHT[:, None], as_batch(x)[None]),
         "DAS": lambda x: das_train(intervenable, as_batch(x), RIGHT[None, :, None], y),
         "example": lambda x: build_intervenable(model, "fc1", 1, example=as_batch(x)),
+        "explorer": lambda x: Explorer({"a network": {"fc1": Aligned(build_intervenable(model, "fc1", 2), [[0]])}}, x),
     }
 
 
