@@ -243,6 +243,40 @@ def test_one_step_from_a_pool_follows_the_gradient(dataset, gradient_descent, la
 
 @every_layer
 @pytest.mark.parametrize("num_sources", [1, 2])
+def test_several_pairs_of_a_base_share_one_pass(dataset, gradient_descent, monkeypatch, layer, num_sources):
+    """Both losses and the gradient are those of the pairs written out, whichever way is taken."""
+    groups, pool = GROUPS[num_sources], PairPool(*dataset, GROUPS[num_sources])
+    drawn = pool.draw(5, np.random.default_rng(3), reorderings=2)
+    X = torch.from_numpy(pool.images[drawn.base])
+    S = X[drawn.sources]
+    model, raw = (made := fresh(layer, 1, num_sources)).model, raw_rotation(made).detach().clone().requires_grad_()
+    swapped = interchange_by_hand(model, layer, gram_schmidt(raw), X.repeat(2, 1, 1, 1), S,
+                                  own_columns(num_sources, 1, 10))
+    interchange_loss = F.binary_cross_entropy_with_logits(swapped, drawn.y_counterfactual)
+    behavior_loss = F.binary_cross_entropy_with_logits(forward_by_hand(model, X), drawn.y_base)
+    interchange_loss.backward()
+    for single in (True, False):
+        intervenable = fresh(layer, 1, num_sources)
+        with monkeypatch.context() as patch:
+            if not single:
+                patch.setattr(das_utils, "own_columns", lambda intervenable: None)
+            history = iit_train(intervenable, pool=PairPool(*dataset, groups), num_steps=1, batch_size=5, reorderings=2,
+                                lr=1.0, behavior_weight=0.5, seed=3)
+        assert history["interchange_loss"] == [pytest.approx(interchange_loss.item(), abs=1e-5)]
+        assert history["behavior_loss"] == [pytest.approx(behavior_loss.item(), abs=1e-5)]
+        close(raw_rotation(intervenable).detach(), (raw - raw.grad).detach(), 1e-4)
+
+
+def test_reorderings_go_with_a_pool(pairs):
+    X, S, _, y = pairs(1, 6)
+    with pytest.raises(ValueError, match="reorderings go with a pool"):
+        das_train(fresh("fc1"), X, S, y, reorderings=2)
+    with pytest.raises(ValueError, match="reorderings must be at least 1"):
+        das_train(fresh("fc1"), X, S, y, reorderings=0)
+
+
+@every_layer
+@pytest.mark.parametrize("num_sources", [1, 2])
 def test_the_base_as_its_own_source_changes_nothing(pairs, layer, num_sources):
     X = pairs(1, 9)[0]
     intervenable = fresh(layer, 1, num_sources)
