@@ -63,7 +63,7 @@ napoleon_custom_sections = [("Args (by keyword, as pyvene passes them)", "params
 html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 7,
     "navbar_persistent": ["search-button"],
     "navbar_end": ["theme-switcher"],
     "secondary_sidebar_items": ["page-toc"],
@@ -71,7 +71,8 @@ html_theme_options = {
     "footer_end": [],
 }
 html_context = {"default_mode": "auto"}
-html_sidebars = dict.fromkeys(["README", "CONTRIBUTING", "workshop/README", "notebooks/glossary", "_modules/**"], [])
+html_sidebars = dict.fromkeys(["README", "CONTRIBUTING", "workshop/README", "notebooks/glossary", "book/explorer",
+                               "_modules/**"], [])
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_additional_pages = {"index": "redirect.html"}
@@ -144,6 +145,14 @@ def visit_math(translator: nodes.NodeVisitor, node: nodes.Element) -> None:
     raise nodes.SkipNode
 
 
+def write_explorer(app: Sphinx, error: Exception | None) -> None:
+    """Write the networks that the explorer's page asks."""
+    if not error and "book/explorer" in app.env.found_docs:
+        from book.export import write_networks  # here: torch and pyvene take seconds to import
+
+        write_networks(app.outdir / "_static" / "explorer-networks.js")
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
@@ -152,3 +161,4 @@ def setup(app: Sphinx) -> None:
     app.connect("doctree-read", describe_pictures)
     app.connect("html-page-context", name_folds)
     app.connect("autodoc-skip-member", skip_aliases)
+    app.connect("build-finished", write_explorer)
