@@ -147,7 +147,7 @@ def visit_math(translator: nodes.NodeVisitor, node: nodes.Element) -> None:
 
 def write_explorer(app: Sphinx, error: Exception | None) -> None:
     """Write the networks that the explorer's page asks."""
-    if not error and "book/explorer" in app.env.found_docs:
+    if not error and app.builder.format == "html" and "book/explorer" in app.env.found_docs:
         from book.export import write_networks  # here: torch and pyvene take seconds to import
 
         write_networks(app.outdir / "_static" / "explorer-networks.js")

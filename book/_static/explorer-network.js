@@ -101,39 +101,38 @@ const explorerNetwork = (() => {
     return output[0];
   }
 
-  /** The layer's output with its coordinates changed from some to others. */
-  function move({ rotation: { shape: [neurons, directions], values } }, output, from, to) {
-    const moved = Float64Array.from(output);
-    for (let d = 0; d < directions; d++) {
-      const change = to[d] - from[d];
-      if (change !== 0) for (let i = 0; i < neurons; i++) moved[i] += change * values[i * directions + d];
-    }
-    return moved;
-  }
-
-  /** Coordinates of a base whose chosen subspaces come from its sources; those of base and sources are given. */
-  function interchange({ partition }, [base, ...sources], chosen) {
-    const after = Float64Array.from(base);
-    chosen.forEach((on, i) => { if (on) for (const d of partition[i]) after[d] = sources[i][d]; });
-    return after;
+  /** The aligned layer's output for a base after the chosen subspaces have got the coordinates of the sources, one
+      subspace after the other, as in pyvene. */
+  function swap({ rotation, partition }, output, sources, chosen) {
+    const [neurons, directions] = rotation.shape, swapped = Float64Array.from(output);
+    partition.forEach((block, i) => {
+      if (!chosen[i]) return;
+      const own = multiply(swapped, rotation), changes = block.map(d => sources[i][d] - own[d]);
+      for (let n = 0; n < neurons; n++) {
+        block.forEach((d, j) => { swapped[n] += changes[j] * rotation.values[n * directions + d]; });
+      }
+    });
+    return swapped;
   }
 
   const sum = ({ coefficients }, labels) => coefficients.reduce((total, c, v) => total + c * labels[v], 0);
+  const judge = (data, labels) => Number(sum(data, labels) - data.threshold > 1e-9);  // 0.6 is not above it
   const toProbability = logit => 1 / (1 + Math.exp(-logit));
 
   /** What labels of base and sources, and a choice of subspaces, come to: see View in utils/explorer/view.py. */
   function look(network, labels, chosen) {
-    const { data, groups, rotation } = network, target = [...labels[0]];
+    const { data, groups, rotation, partition } = network, target = [...labels[0]];
     groups.forEach((group, i) => { if (chosen[i]) for (const v of group) target[v] = labels[1 + i][v]; });
     const all = [...labels, target], images = all.map(z => paint(z, data.ranges));
     const outputs = images.slice(0, -1).map(image => encode(network, image));
     const coordinates = outputs.map(output => multiply(output, rotation));
-    const after = interchange(network, coordinates, chosen), sums = all.map(z => sum(data, z));
+    const after = Float64Array.from(coordinates[0]), swapped = swap(network, outputs[0], coordinates.slice(1), chosen);
+    partition.forEach((block, i) => { if (chosen[i]) for (const d of block) after[d] = coordinates[1 + i][d]; });
     return {
-      labels: all, images, sums, plain: toProbability(answer(network, outputs[0])),
-      swapped: toProbability(answer(network, move(network, outputs[0], coordinates[0], after))),
+      labels: all, images, sums: all.map(z => sum(data, z)), plain: toProbability(answer(network, outputs[0])),
+      swapped: toProbability(answer(network, swapped)),
       coordinates: [...coordinates, after],
-      answers: sums.map(value => Number(value - data.threshold > 1e-9)),  // a sum of 0.6 is not above it
+      answers: all.map(z => judge(data, z)),
     };
   }
 
@@ -143,5 +142,5 @@ const explorerNetwork = (() => {
       (total, center, d) => total + (coordinates[d] - center) * axes.values[row * mean.values.length + d], 0));
   }
 
-  return { paint, load, encode, answer, multiply, move, interchange, look, project };
+  return { paint, load, encode, answer, multiply, swap, judge, look, project };
 })();

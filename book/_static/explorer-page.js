@@ -7,7 +7,8 @@
   const OF_SVG = ["svg", "g", "line", "rect", "circle", "path", "text", "tspan"];
   const MARKS = {
     circle: "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0Z", square: "M-5-5H5V5H-5Z", diamond: "M0-6L6 0L0 6L-6 0Z",
-    star: "M0-9L2-2.8L8.6-2.8L3.3 1.1L5.3 7.3L0 3.4L-5.3 7.3L-3.3 1.1L-8.6-2.8L-2-2.8Z", dot: "M-2 0a2 2 0 1 0 4 0a2 2 0 1 0-4 0Z",
+    star: "M0-9L2-2.8L8.6-2.8L3.3 1.1L5.3 7.3L0 3.4L-5.3 7.3L-3.3 1.1L-8.6-2.8L-2-2.8Z",
+    dot: "M-2 0a2 2 0 1 0 4 0a2 2 0 1 0-4 0Z",
   };
   const labels = start.map(values => [...values]), chosen = start.slice(1).map(() => true), loaded = new Map();
   let network, images, moving;
@@ -23,7 +24,9 @@
   const mark = (shape, x, y, color, kind = "symbol") =>
     make("path", { d: MARKS[shape], transform: `translate(${x} ${y})`, class: kind, fill: color });
   const line = (x1, y1, x2, y2, kind) => make("line", { x1, y1, x2, y2, class: kind });
-  const write = (text, x, y, anchor = "middle", more = {}) => make("text", { x, y, "text-anchor": anchor, ...more }, text);
+  const write = (text, x, y, anchor = "middle", more = {}) =>
+    make("text", { x, y, "text-anchor": anchor, ...more }, ...text.split("\n").map(
+      (part, i) => make("tspan", { x, dy: `${i && 1.2}em` }, part)));
   const frame = (x, y, width, height) => make("rect", { x, y, width, height, class: "frame" });
 
   function legend(entries) {
@@ -34,8 +37,8 @@
 
   function describe(view) {
     const names = network.sources.filter((_, i) => chosen[i]), last = view.answers[view.answers.length - 1];
-    const swap = names.length ? `with ${names.join(" and ")} from ${names.length === 1 ? "its source" : "their sources"}`
-      : "with nothing interchanged";
+    const from = names.length === 1 ? "its source" : "their sources";
+    const swap = names.length ? `with ${names.join(" and ")} from ${from}` : "with nothing interchanged";
     return `The network gives the base alone a probability of ${view.plain.toFixed(2)} of answer 1, and `
       + `${view.swapped.toFixed(2)} ${swap}: it answers ${(view.swapped > 0.5) === (last === 1) ? "as" : "other than"} `
       + `the causal model, whose answer is ${last} (${view.answers[0]} before).`;
@@ -52,17 +55,18 @@
     canvas.setAttribute("aria-label", `${name}: ${values}, weighted sum ${total.toFixed(3)}, answer ${answer}`);
     const most = data.coefficients.reduce((a, b) => a + b), at = value => 10 + 140 * value / most;
     sum.replaceChildren(frame(10, 6, 140, 12), line(at(data.threshold), 6, at(data.threshold), 22, "line"),
-                        mark("circle", at(total), 12, colors.base), write(`threshold ${data.threshold}`, at(data.threshold), 35));
+                        mark("circle", at(total), 12, colors.base),
+                        write(`threshold ${data.threshold}`, at(data.threshold), 35));
   }
 
   function drawBars(view, words) {
     const at = value => 100 + 240 * value, drawn = [frame(100, 10, 240, 176)];
-    const rows = [["base alone", view.plain, view.answers[0], colors.base],
-                  ["after the interchange", view.swapped, view.answers[view.answers.length - 1], colors.after]];
+    const rows = [["base\nalone", view.plain, view.answers[0], colors.base],
+                  ["after the\ninterchange", view.swapped, view.answers[view.answers.length - 1], colors.after]];
     rows.forEach(([name, value, , color], i) => {
-      const y = 54 + 88 * i, cut = name.lastIndexOf(" ");
+      const y = 54 + 88 * i;
       drawn.push(make("rect", { x: 100, y: y - 22, width: 240 * value, height: 44, fill: color }),
-                 write(name.slice(0, cut), 90, y - 3, "end"), write(name.slice(cut + 1), 90, y + 13, "end"));
+                 write(name, 90, y - 3, "end"));
     });
     drawn.push(line(at(0.5), 10, at(0.5), 186, "threshold"));
     rows.forEach(([, value, wanted], i) => {
@@ -84,25 +88,27 @@
     const least = (high - low) / 6, power = 10 ** Math.floor(Math.log10(least));
     const step = power * [1, 2, 5, 10].find(times => times * power >= least), steps = [];
     for (let i = Math.ceil(low / step); i * step <= high; i++) steps.push(i * step);
-    return steps.map(value => [value, value.toFixed(Math.max(0, -Math.floor(Math.log10(step) + 1e-9)))]);
+    const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+    return steps.map(value => [value, value.toFixed(digits).replace("-", "\u2212")]);
   }
 
   /** What of the plane stays as long as the network does; `moving.at` puts points into it. */
   function drawPlane() {
-    const { names, background } = network.plane, drawn = [frame(65, 10, 275, 190)], cloud = [];
+    const { names, background } = network.plane, drawn = [frame(75, 10, 265, 190)], cloud = [];
     for (let i = 0; i < background.values.length; i += 2) cloud.push([...background.values.slice(i, i + 2)]);
-    const at = [[65, 275], [200, -190]].map(([from, length], axis) => {
+    const at = [[75, 265], [200, -190]].map(([from, length], axis) => {
       const values = cloud.map(point => point[axis]), low = Math.min(...values), high = Math.max(...values);
       const margin = 0.1 * (high - low), width = high - low + 2 * margin;
       const place = value => from + length * (value - low + margin) / width;
       for (const [value, text] of roundSteps(low - margin, high + margin)) {
         const here = place(value);
-        drawn.push(...axis ? [line(60, here, 65, here, "line"), write(text, 56, here + 4, "end")]
+        drawn.push(...axis ? [line(70, here, 75, here, "line"), write(text, 66, here + 4, "end")]
           : [line(here, 200, here, 205, "line"), write(text, here, 220)]);
       }
       return place;
     });
-    drawn.push(write(names[0], 202, 242), write(names[1], 0, 0, "middle", { transform: "translate(14 105) rotate(-90)" }),
+    const upwards = { transform: "translate(14 107) rotate(-90)" };
+    drawn.push(write(names[0], 207, 242), write(names[1].replace(", axis", ",\naxis"), 0, 0, "middle", upwards),
                ...cloud.map(([x, y]) => mark("dot", at[0](x), at[1](y), undefined, "cloud")));
     const sources = network.groups.map((group, i) => [`source of ${network.sources[i]}`, "square",
                                                       group.length === 1 ? colors.variables[group[0]] : colors.several]);
