@@ -26,6 +26,7 @@ from studies import published  # noqa: E402
 from studies.results import MIME, read_results  # noqa: E402
 from utils import __version__  # noqa: E402
 
+EXPLORER_NOTE = "\n\nHere you see a picture. [The explorer's page](../book/explorer.md) answers without a kernel."
 HEADLINE_NOTEBOOK, HEADLINE_CELL = "5_stress_test_the_alignment.ipynb", "06b5780e"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 alts: dict[str, str] = {}  # what is told of a picture, by the name of the file that myst-nb makes of it
@@ -105,6 +106,8 @@ def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:
     if not app.env.doc2path(docname).suffix == ".ipynb":
         return
     notebook = json.loads(source[0])
+    if docname == "notebooks/explorer":
+        notebook["cells"][0]["source"] = "".join(notebook["cells"][0]["source"]) + EXPLORER_NOTE
     for cell in notebook["cells"]:
         if cell["cell_type"] != "code":
             continue

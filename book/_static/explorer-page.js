@@ -92,7 +92,7 @@
     return steps.map(value => [value, value.toFixed(digits).replace("-", "\u2212")]);
   }
 
-  /** What of the plane stays as long as the network does; `moving.at` puts points into it. */
+  /** What of the plane stays as long as the network does; `moving` holds what update needs. */
   function drawPlane() {
     const { names, background } = network.plane, drawn = [frame(75, 10, 265, 190)], cloud = [];
     for (let i = 0; i < background.values.length; i += 2) cloud.push([...background.values.slice(i, i + 2)]);
@@ -110,12 +110,11 @@
     const upwards = { transform: "translate(14 107) rotate(-90)" };
     drawn.push(write(names[0], 207, 242), write(names[1].replace(", axis", ",\naxis"), 0, 0, "middle", upwards),
                ...cloud.map(([x, y]) => mark("dot", at[0](x), at[1](y), undefined, "cloud")));
-    const sources = network.groups.map((group, i) => [`source of ${network.sources[i]}`, "square",
-                                                      group.length === 1 ? colors.variables[group[0]] : colors.several]);
+    const sources = network.groups.map((group, i) => [
+      `source of ${network.sources[i]}`, "square", group.length === 1 ? colors.variables[group[0]] : colors.several]);
     const marks = [["base", "circle", colors.base], ...sources, ["after the interchange", "star", colors.after]];
-    moving = { at, marks, group: make("g") };
-    const picture = make("svg", { viewBox: "0 0 350 250", role: "img",
-                                  "aria-label": "Where these images lie in the subspaces" }, ...drawn, moving.group);
+    const group = make("g"), picture = make("svg", { viewBox: "0 0 350 250", role: "img" }, ...drawn, group);
+    moving = { at, marks, group, picture };
     find("plane").replaceChildren(legend([["other images", mark("dot", 0, 0, undefined, "cloud")], ...marks.map(
       ([name, shape, color]) => [name, mark(shape, 0, 0, color)])]), picture);
   }
@@ -126,10 +125,11 @@
     find("words").textContent = words;
     images.forEach((image, i) => drawImage(image, view.images[i], view.labels[i], view.sums[i], view.answers[i]));
     drawBars(view, words);
-    moving.group.replaceChildren(...view.coordinates.map((coordinates, i) => {
-      const [x, y] = explorerNetwork.project(network, coordinates), [, shape, color] = moving.marks[i];
-      return mark(shape, moving.at[0](x), moving.at[1](y), color);
-    }));
+    const points = view.coordinates.map(coordinates => explorerNetwork.project(network, coordinates));
+    const { at, marks, group, picture } = moving;
+    group.replaceChildren(...points.map(([x, y], i) => mark(marks[i][1], at[0](x), at[1](y), marks[i][2])));
+    const where = points.map((point, i) => `${marks[i][0]} at ${point.map(value => value.toFixed(1)).join(", ")}`);
+    picture.setAttribute("aria-label", `Where these images lie in the subspaces: ${where.join("; ")}`);
   }
 
   function addImage(name) {

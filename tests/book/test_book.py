@@ -43,6 +43,11 @@ def test_the_landing_page_shows_the_result(book, pages):
     assert 'url=book/index.html"' in (book / "index.html").read_text()
 
 
+def test_the_explorer_is_found(pages):
+    for page in ("book/index.html", "notebooks/explorer.html"):
+        assert [link for link in pages[page].select("article a") if link["href"].endswith("explorer.html")]
+
+
 def test_the_notebooks_are_in_order_with_all_that_a_reader_needs(pages):
     entries = [link["href"] for link in pages["notebooks/explorer.html"].select(".bd-sidebar-primary .bd-sidenav a")]
     assert entries == [*(f"{path.stem}.html" for path in NOTEBOOKS), "template.html", "#",

@@ -1,22 +1,26 @@
 """The explorer's page: what it computes is what PyTorch does, it shows what the widget shows, and all can use it."""
 import base64
+import re
 
 import numpy as np
 import pytest
 import torch
 from browser_helpers import barriers, open_tab
+from bs4 import BeautifulSoup
 from conftest import ROOT
 
-from book.export import write_networks
-from utils.data_utils import COEFFICIENTS, THRESHOLD, VARIABLE_NAMES, causal_model, render_images
+from book.export import BACKGROUND, export_network, export_weights, write_networks
+from studies.recipes import TEST_SEED
+from utils.checkpoint_utils import BASE_CNN, load_checkpoint
+from utils.data_utils import COEFFICIENTS, THRESHOLD, VARIABLE_NAMES, causal_model, create_dataset, render_images
 from utils.explorer.picture import describe
-from utils.explorer.view import fix_rotation, look
-from utils.explorer.widget import START, TITLES, load_networks
-from utils.interventions.build import get_intervention
+from utils.explorer.view import Aligned, fix_rotation, look
+from utils.explorer.widget import START, TITLES, Explorer, load_networks
+from utils.interventions.build import build_intervenable, get_intervention
 from utils.interventions.passes import interchange
 from utils.model_utils import ask
 
-N = 1000
+N, NUMBER = 1000, re.compile(r"-?\d+\.\d+")
 SHOWN = [(title, layer) for title in [*TITLES.values(), "base CNN, directions by DAS"]
          for layer in (["conv1", "conv2", "conv3", "fc1"] if title.startswith("base") else [None])]
 SETUP = """() => { window.net = (title, layer) => explorerNetwork.load(
@@ -34,8 +38,9 @@ ANSWER = """({title, layer, labels, turned, pairs, chosen}) => {
     network, outputs[base], sources.map(i => coordinates[i]), chosen[j])));
   return {plain: outputs.map(output => answer(network, output)), swapped};
 }"""
-LOOK = """({title, layer, labels, chosen}) => {
-  const network = net(title, layer), view = explorerNetwork.look(network, labels, chosen);
+LOOK = """({title, layer, labels, chosen, own, weights}) => {
+  const network = own ? explorerNetwork.load({...explorerData, weights}, own) : net(title, layer);
+  const view = explorerNetwork.look(network, labels, chosen);
   const points = view.coordinates.map(coordinates => explorerNetwork.project(network, coordinates));
   return {...view, coordinates: view.coordinates.map(c => [...c]), images: view.images.map(i => [...i]), points};
 }"""
@@ -154,6 +159,20 @@ def test_a_view_is_that_of_the_widget(script, networks, title, layer):
         np.testing.assert_allclose([found["plain"], found["swapped"]], [wanted.plain, wanted.swapped], atol=1e-4)
 
 
+def test_a_network_of_any_size_can_be_exported(script):
+    """Nothing depends on the sizes of those that ship."""
+    aligned = Aligned(build_intervenable(load_checkpoint(BASE_CNN)[0], "conv3", 300, 2), [[2], [0, 1]])
+    get_intervention(aligned.intervenable).subspace_partition = [[*range(20, 600)], [*range(20)][::-1]]
+    labels, chosen = np.array([[0.5, 0.5, 0.49], *START[:2]]), [True, False]
+    view = look(aligned, labels, chosen)
+    own = {**export_network(aligned, render_images(draw(5, 9)[0])), "title": "own", "layer": "conv3", "weights": 0}
+    found = script.evaluate(LOOK, {"labels": labels.tolist(), "chosen": chosen, "own": own,
+                                   "weights": [export_weights(aligned.intervenable.model)]})
+    np.testing.assert_allclose([found["plain"], found["swapped"]], [view.plain, view.swapped], atol=1e-5)
+    np.testing.assert_allclose(found["coordinates"], view.coordinates, rtol=1e-4, atol=1e-3)
+    assert abs(view.plain - view.swapped) > 0.01
+
+
 def test_the_causal_model_is_that_of_the_series(script):
     labels = np.stack(np.meshgrid(*[np.arange(0, 101, 4)] * 3), -1).reshape(-1, 3) / 100
     found = script.evaluate("labels => labels.map(z => explorerNetwork.judge(explorerData, z))", labels.tolist())
@@ -165,22 +184,33 @@ def test_the_causal_model_is_that_of_the_series(script):
 def test_the_page_shows_what_the_widget_shows(page, networks):
     tab = page()
     assert tab.locator("select.network").input_value() == "three-source IIT"
+    images = create_dataset(BACKGROUND, seed=TEST_SEED)[0]
     for title, layer in SHOWN:
         aligned = networks[title, layer]
-        k = len(aligned.groups)
+        k, widget = len(aligned.groups), Explorer({title: {layer or "its only": aligned}}, images)
         tab.get_by_label("network", exact=True).select_option(title)
         if layer:
             tab.get_by_label("layer", exact=True).select_option(layer)
         view = look(aligned, START[:1 + k], [True] * k)
         assert tab.get_by_role("status").inner_text() == describe(view, aligned.groups, [True] * k)
-        images = tab.locator(".explorer canvas")
-        pixels = images.evaluate_all("all => all.map(e => [...e.getContext('2d').getImageData(0, 0, 28, 28).data])")
+        told = [tile["alt"] for tile in BeautifulSoup(widget.picture.value, "html.parser").select("img")]
+        shown = tab.locator(".pictures [aria-label]").evaluate_all("all => all.map(e => e.ariaLabel)")
+        assert [NUMBER.sub("#", text) for text in shown] == [NUMBER.sub("#", text) for text in told]
+        found, wanted = (np.float64(NUMBER.findall(" ".join(texts))) for texts in (shown, told))
+        np.testing.assert_allclose(found, wanted, atol=0.101)
+        canvases = tab.locator(".explorer canvas")
+        pixels = canvases.evaluate_all("all => all.map(e => [...e.getContext('2d').getImageData(0, 0, 28, 28).data])")
         shown = np.array(pixels).reshape(2 + k, 28, 28, 4)
         np.testing.assert_allclose(shown[..., :3], np.repeat(255 * view.images[..., None], 3, axis=3), atol=0.6)
         assert (shown[..., 3] == 255).all()
-        assert images.first.get_attribute("aria-label") == (
+        assert canvases.first.get_attribute("aria-label") == (
             "base: circularity 0.20, color 0.30, area 0.80, weighted sum 0.520, answer 0")
         assert not tab.evaluate(STICKING_OUT)
+
+
+def focus_is_seen(tab):
+    return tab.evaluate("(({outlineStyle, outlineWidth}) => outlineStyle === 'solid' && outlineWidth === '3px')("
+                        "getComputedStyle(document.activeElement))")
 
 
 def test_every_control_is_reached_and_moved_by_keyboard(page, networks):
@@ -188,8 +218,10 @@ def test_every_control_is_reached_and_moved_by_keyboard(page, networks):
     labels, chosen = START.copy(), [True] * 3
     tab.get_by_label("network", exact=True).focus()
     tab.keyboard.press("Tab")
+    assert focus_is_seen(tab)
     for i in range(3):
         tab.keyboard.press("Tab")
+        assert focus_is_seen(tab)
         tab.keyboard.press("Space")
         chosen[i] = False
         assert tab.get_by_role("status").inner_text() == describe(look(aligned, labels, chosen), aligned.groups, chosen)
@@ -199,7 +231,7 @@ def test_every_control_is_reached_and_moved_by_keyboard(page, networks):
         for v, variable in enumerate(VARIABLE_NAMES):
             tab.keyboard.press("Tab")
             slider = tab.get_by_role("group", name=group, exact=True).get_by_role("slider", name=variable, exact=True)
-            assert slider.evaluate("e => e === document.activeElement && getComputedStyle(e).outlineWidth") == "3px"
+            assert slider.evaluate("e => e === document.activeElement") and focus_is_seen(tab)
             for key, value in (("ArrowRight", labels[i, v] + 0.01), ("End", 1.0), ("Home", 0.0),
                                ("ArrowRight", 0.01)):
                 tab.keyboard.press(key)

@@ -125,7 +125,10 @@ class Picture:
                   + f", weighted sum {z @ COEFFICIENTS:.3f}" for z in view.labels]
         tiles = [(area, f"{name}: {text}, answer {answer:.0f}")
                  for area, name, text, answer in zip(images, self.names, values, view.answers)]
-        tiles += [(np.s_[middle:, :half], words), (np.s_[middle:, half:], "Where these images lie in the subspaces")]
+        points = zip([*self.names[:-1], "after the interchange"], self.plane.project(view.coordinates))
+        where = "; ".join(f"{name} at {x:.1f}, {y:.1f}" for name, (x, y) in points)
+        tiles += [(np.s_[middle:, :half], words),
+                  (np.s_[middle:, half:], f"Where these images lie in the subspaces: {where}")]
         shown = []
         for area, text in tiles:
             tile = pixels[area]
