@@ -26,6 +26,7 @@ from studies import published  # noqa: E402
 from studies.results import MIME, read_results  # noqa: E402
 from utils import __version__  # noqa: E402
 
+EXPLORER_NOTE = "\n\nHere you see a picture. [The explorer's page](../book/explorer.md) answers without a kernel."
 HEADLINE_NOTEBOOK, HEADLINE_CELL = "5_stress_test_the_alignment.ipynb", "06b5780e"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 alts: dict[str, str] = {}  # what is told of a picture, by the name of the file that myst-nb makes of it
@@ -63,7 +64,7 @@ napoleon_custom_sections = [("Args (by keyword, as pyvene passes them)", "params
 html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 7,
     "navbar_persistent": ["search-button"],
     "navbar_end": ["theme-switcher"],
     "secondary_sidebar_items": ["page-toc"],
@@ -71,7 +72,8 @@ html_theme_options = {
     "footer_end": [],
 }
 html_context = {"default_mode": "auto"}
-html_sidebars = dict.fromkeys(["README", "CONTRIBUTING", "workshop/README", "notebooks/glossary", "_modules/**"], [])
+html_sidebars = dict.fromkeys(["README", "CONTRIBUTING", "workshop/README", "notebooks/glossary", "book/explorer",
+                               "_modules/**"], [])
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_additional_pages = {"index": "redirect.html"}
@@ -104,6 +106,8 @@ def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:
     if not app.env.doc2path(docname).suffix == ".ipynb":
         return
     notebook = json.loads(source[0])
+    if docname == "notebooks/explorer":
+        notebook["cells"][0]["source"] = "".join(notebook["cells"][0]["source"]) + EXPLORER_NOTE
     for cell in notebook["cells"]:
         if cell["cell_type"] != "code":
             continue
@@ -144,6 +148,14 @@ def visit_math(translator: nodes.NodeVisitor, node: nodes.Element) -> None:
     raise nodes.SkipNode
 
 
+def write_explorer(app: Sphinx, error: Exception | None) -> None:
+    """Write the networks that the explorer's page asks."""
+    if not error and app.builder.format == "html" and "book/explorer" in app.env.found_docs:
+        from book.export import write_networks  # here: torch and pyvene take seconds to import
+
+        write_networks(app.outdir / "_static" / "explorer-networks.js")
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
@@ -152,3 +164,4 @@ def setup(app: Sphinx) -> None:
     app.connect("doctree-read", describe_pictures)
     app.connect("html-page-context", name_folds)
     app.connect("autodoc-skip-member", skip_aliases)
+    app.connect("build-finished", write_explorer)

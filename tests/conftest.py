@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT))
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from filelock import FileLock  # noqa: E402
 from nbval.plugin import IPyNbCell  # noqa: E402
 
 from utils.data_utils import create_dataset  # noqa: E402
@@ -67,8 +68,8 @@ def build_book(tmp_path_factory):
     """Builds a folder's pages as ``make book`` does, but without a network: the site's folder, the finished process."""
     flags = re.search(r"-m sphinx (.*) -d (\S+) \. (\S+)", (ROOT / "Makefile").read_text()).group(1).split()
 
-    def build(source):
-        into = tmp_path_factory.mktemp("book")
+    def build(source, into=None):
+        into = into or tmp_path_factory.mktemp("book")
         command = [sys.executable, "-c", OFFLINE, *flags, "-d", into / "cache", source, into / "site"]
         return into / "site", subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
 
@@ -76,11 +77,16 @@ def build_book(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def book(build_book):
-    """The folder of the book."""
-    site, result = build_book(".")
-    assert result.returncode == 0 and not result.stderr, result.stderr
-    return site
+def book(build_book, tmp_path_factory):
+    """The folder of the book, which all workers share."""
+    shared = tmp_path_factory.getbasetemp()
+    shared = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / "shared-book"
+    with FileLock(f"{shared}.lock"):
+        if not (shared / "done").exists():
+            _, result = build_book(".", shared)
+            assert result.returncode == 0 and not result.stderr, result.stderr
+            (shared / "done").touch()
+    return shared / "site"
 
 
 def pytest_collection_modifyitems(items):

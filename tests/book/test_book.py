@@ -14,9 +14,9 @@ from studies.results import read_results
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 TEXTS = ["real_networks", "from_an_earlier_notebook", "pyvene"]
-KINDS = ["book/index", "book/notebooks", "book/api", "book/api/utils.das_utils", "_modules/utils/das_utils", "README",
-         "CONTRIBUTING", "workshop/README", "notebooks/glossary", "notebooks/explorer",
-         "notebooks/template", *(f"notebooks/{name}" for name in TEXTS),
+KINDS = ["book/index", "book/explorer", "book/notebooks", "book/api", "book/api/utils.das_utils",
+         "_modules/utils/das_utils", "README", "CONTRIBUTING", "workshop/README", "notebooks/glossary",
+         "notebooks/explorer", "notebooks/template", *(f"notebooks/{name}" for name in TEXTS),
          *(f"notebooks/{path.stem}" for path in NOTEBOOKS)]
 
 
@@ -41,6 +41,11 @@ def test_the_landing_page_shows_the_result(book, pages):
     rows = [[cell.get_text() for cell in row.select("td")] for row in landing.select("article table tbody tr")]
     assert [row[1] for row in rows] == [f"{figures[f'{name} iia mean']:.3f}" for name in ("single", "two", "three")]
     assert 'url=book/index.html"' in (book / "index.html").read_text()
+
+
+def test_the_explorer_is_found(pages):
+    for page in ("book/index.html", "notebooks/explorer.html"):
+        assert [link for link in pages[page].select("article a") if link["href"].endswith("explorer.html")]
 
 
 def test_the_notebooks_are_in_order_with_all_that_a_reader_needs(pages):

@@ -140,7 +140,7 @@ def test_the_tiles_make_up_the_picture_and_are_described(explorer):
         whole = np.concatenate([np.concatenate(row, axis=1) for row in (images[:k + 2], images[k + 2:])])
         stored = Image.open(io.BytesIO(base64.b64decode(explorer._repr_mimebundle_()[0]["image/png"])))
         np.testing.assert_array_equal(whole, np.asarray(stored))
-        assert tiles[0]["alt"] == "base: circularity 0.20, color 0.30, area 0.80, answer 0"
+        assert tiles[0]["alt"] == "base: circularity 0.20, color 0.30, area 0.80, weighted sum 0.520, answer 0"
         assert len({tile["alt"] for tile in tiles}) == k + 4
 
 

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from utils.data_utils import VARIABLE_NAMES
+from utils.data_utils import COEFFICIENTS, THRESHOLD, VARIABLE_NAMES
 from utils.explorer.view import Plane, View
 from utils.measure_utils import name_groups
 from utils.plot_utils import BLACK, GRAY, VARIABLE_COLORS, show_image
@@ -39,12 +39,12 @@ class Picture:
     def __init__(self, plane: Plane, groups: Sequence[Sequence[int]]) -> None:
         self.plane = plane
         self.names = ["base", *(f"source of {name_groups([group])}" for group in groups), "counterfactual"]
-        figure = Figure(figsize=(10, 6.4), dpi=90, layout="none")  # type: ignore[arg-type]  # matplotlib's types lack it
+        figure = Figure(figsize=(10, 7.2), dpi=90, layout="none")  # type: ignore[arg-type]  # matplotlib's types lack it
         self.canvas = FigureCanvasAgg(figure)
-        self.shown = self._draw_images(figure)
-        self.bars, self.figures, self.wanted = self._draw_bars(figure.add_axes((0.115, 0.09, 0.365, 0.34)))
-        self.points = self._draw_plane(figure.add_axes((0.61, 0.09, 0.36, 0.34)), groups)
-        self.moving = [*sum(self.shown, ()), *self.bars, *self.figures, self.wanted, *self.points]
+        self.shown, self.sums = self._draw_images(figure), self._draw_sums(figure)
+        self.bars, self.figures, self.wanted = self._draw_bars(figure.add_axes((0.115, 0.08, 0.365, 0.302)))
+        self.points = self._draw_plane(figure.add_axes((0.61, 0.08, 0.36, 0.302)), groups)
+        self.moving = [*sum(self.shown, ()), *self.sums, *self.bars, *self.figures, self.wanted, *self.points]
         for artist in self.moving:
             artist.set_animated(True)
         self.canvas.draw()
@@ -53,22 +53,33 @@ class Picture:
     def _draw_images(self, figure: Figure) -> list[tuple]:
         shown, width = [], 1 / len(self.names)
         for i, name in enumerate(self.names):
-            axes = figure.add_axes((i * width, 0.69, width, 0.24))
+            axes = figure.add_axes((i * width, 0.725, width, 0.213))
             show_image(axes, np.ones((28, 28)), name)
             text = axes.text(14, 30, "", ha="center", va="top", fontsize=10)
             shown.append((axes.images[0], *axes.spines.values(), text))
         return shown
+
+    def _draw_sums(self, figure: Figure) -> list:
+        points, width = [], 1 / len(self.names)
+        for i in range(len(self.names)):
+            axes = figure.add_axes(((i + 0.15) * width, 0.602, 0.7 * width, 0.02))
+            axes.axvline(THRESHOLD, color=GRAY)
+            axes.set(xlim=(0, sum(COEFFICIENTS)), ylim=(-1, 1), xticks=[THRESHOLD], yticks=[])
+            axes.set_xticklabels([f"threshold {THRESHOLD}"], fontsize=9)
+            axes.grid(False)
+            points += axes.plot([], [], marker="o", color=BASE, markersize=7, markeredgecolor=BLACK, clip_on=False)
+        return points
 
     def _draw_bars(self, axes) -> tuple:
         bars = axes.barh([1, 0], [0, 0], color=[BASE, AFTER], height=0.5)
         figures = [axes.text(0, y, "", va="center", fontsize=11) for y in (1, 0)]
         wanted = axes.plot([0, 0], [1, 0], linestyle="none", marker="D", color=BLACK, clip_on=False,
                            label="causal model's answer")[0]
-        axes.axvline(0.5, color=GRAY, linestyle="--")
+        axes.axvline(0.5, color=GRAY, linestyle="--", label="threshold")
         axes.set(xlim=(0, 1), ylim=(-0.6, 1.6), xlabel="probability of answer 1", yticks=[1, 0])
         axes.set_yticklabels(["base\nalone", "after the\ninterchange"])
         axes.grid(False)
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=10, frameon=False)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1), ncol=2, fontsize=10, frameon=False)
         return bars, figures, wanted
 
     def _draw_plane(self, axes, groups: Sequence[Sequence[int]]) -> list:
@@ -77,7 +88,8 @@ class Picture:
         marks = zip([*self.names[:-1], "after the interchange"], colors, "o" + "s" * len(groups) + "*",
                     [8] * len(self.names[1:]) + [14])
         points = [axes.plot([], [], linestyle="none", marker=marker, color=color, markersize=size, label=name,
-                            markeredgecolor=BLACK)[0] for name, color, marker, size in marks]
+                            markeredgecolor=BLACK, clip_on=False)[0] for name, color, marker, size in marks]
+        axes.margins(0.1)
         axes.set(xlabel=self.plane.names[0], ylabel=self.plane.names[1].replace(", axis", ",\naxis"))
         axes.legend(loc="lower center", bbox_to_anchor=(0.42, 1), ncol=2, fontsize=10, handletextpad=0.1,
                     columnspacing=1, labelspacing=0.3, frameon=False)
@@ -85,9 +97,12 @@ class Picture:
 
     def draw(self, view: View) -> np.ndarray:
         """The view as pixels (h, w, 3)."""
-        for (image, *_, text), pixels, z, answer in zip(self.shown, view.images, view.labels, view.answers):
+        for (image, *_, text), point, pixels, z, answer in zip(self.shown, self.sums, view.images, view.labels,
+                                                               view.answers):
             image.set_data(pixels)
-            text.set_text("circ {:.2f}  color {:.2f}\narea {:.2f}   answer {:.0f}".format(*z, answer))
+            text.set_text("circ {:.2f}  color {:.2f}\narea {:.2f}   answer {:.0f}\nweighted sum {:.3f}".format(
+                *z, answer, z @ COEFFICIENTS))
+            point.set_data([z @ COEFFICIENTS], [0])
         for bar, text, value in zip(self.bars, self.figures, (view.plain, view.swapped)):
             bar.set_width(value)
             inside = value > 0.2
@@ -104,12 +119,16 @@ class Picture:
     def to_html(self, pixels: np.ndarray, view: View, words: str) -> str:
         """The drawn pixels as tiles, which stand as in the figure where there is room, each with a description."""
         height, width = pixels.shape[:2]
-        middle, half, n = int(0.39 * height), int(0.5 * width), len(self.names)
+        middle, half, n = int(0.45 * height), int(0.5 * width), len(self.names)
         images: list[tuple[slice, slice]] = [np.s_[:middle, i * width // n:(i + 1) * width // n] for i in range(n)]
-        values = [", ".join(f"{name} {value:.2f}" for name, value in zip(VARIABLE_NAMES, z)) for z in view.labels]
+        values = [", ".join(f"{name} {value:.2f}" for name, value in zip(VARIABLE_NAMES, z))
+                  + f", weighted sum {z @ COEFFICIENTS:.3f}" for z in view.labels]
         tiles = [(area, f"{name}: {text}, answer {answer:.0f}")
                  for area, name, text, answer in zip(images, self.names, values, view.answers)]
-        tiles += [(np.s_[middle:, :half], words), (np.s_[middle:, half:], "Where these images lie in the subspaces")]
+        points = zip([*self.names[:-1], "after the interchange"], self.plane.project(view.coordinates))
+        where = "; ".join(f"{name} at {x:.1f}, {y:.1f}" for name, (x, y) in points)
+        tiles += [(np.s_[middle:, :half], words),
+                  (np.s_[middle:, half:], f"Where these images lie in the subspaces: {where}")]
         shown = []
         for area, text in tiles:
             tile = pixels[area]
