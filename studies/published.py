@@ -22,7 +22,7 @@ def read_das() -> pd.DataFrame:
 
 def _means(directions: int) -> dict[str, tuple[float, ...]]:
     cells = read_das().query("coefficients == '0.4/0.4/0.4' and directions == @directions and variables != '02'")
-    rows = cells.pivot_table(index="layer", columns="variables", values="iia_mean").round(3)
+    rows = cells.pivot_table(index="layer", columns="variables", values="iia_mean")
     return {str(layer): tuple(row) for layer, row in zip(rows.index, rows.to_numpy().tolist())}
 
 
