@@ -26,7 +26,7 @@ def das_cells(coefficients: tuple[float, ...], networks: int = NETWORKS, directi
 
 def direction_cells() -> list[Cell]:
     """How many directions a variable needs, found by DAS in the network that ships."""
-    return (grid("DAS", CONVOLUTIONS, EACH_VARIABLE, [1, 2, 4, 8, 16, 32, 64], DAS_STEPS)
+    return (grid("DAS", CONVOLUTIONS, EACH_VARIABLE, [1, 2, 4, 16, 64], DAS_STEPS)
             + grid("DAS", ["fc1"], EACH_VARIABLE, [1, 2, 3], DAS_STEPS))
 
 
