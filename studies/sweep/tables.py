@@ -12,7 +12,7 @@ EACH_VARIABLE = (((0,),), ((1,),), ((2,),))
 ONE_SOURCE = (*EACH_VARIABLE, ((0, 1),), ((0, 2),), ((1, 2),))
 SEVERAL_SOURCES = (((0,), (1,)), ((0,), (2,)), ((1,), (2,)), ((0,), (1,), (2,)))
 DAS_STEPS = {"conv1": 300, "conv2": 300, "conv3": 400, "fc1": 200}
-IIT_STEPS = dict.fromkeys(LAYERS, 250)
+IIT_STEPS = dict.fromkeys(LAYERS, 150)
 WEIGHTS = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 SEED_RECIPE = Cell("IIT", "conv1", ((0, 1),), 1, num_steps=40, lr=5e-4, schedule="constant")
 
