@@ -280,7 +280,7 @@ def test_the_shipped_network_loads_from_a_read_only_repository(locked):
     )
     assert result.returncode == 0, result.stderr
     where, own = result.stdout.strip().split("\n")
-    assert where.startswith(f"{locked.root} Loaded base_cnn.pth: seed 3")
+    assert where.startswith(f"{locked.root} Loaded base_cnn.pth: seed 0")
     assert Path(own).parent == locked.home / "pytorch_models" and names(Path(own).parent) == [
         Path(own).with_suffix(".json").name, Path(own).name]
     assert locked.files() == before
