@@ -99,7 +99,7 @@ def results_table(figures: dict[str, float]) -> str:
             values = " / ".join(seeds[f"{other} {key}"] for key in ("iia", "flip", "behavior"))
             rows.append((what, "IIA / flip-IIA / behavior", "", values, "", "", f"{n} pairs"))
     control = seeds["behavior only disentangle"]
-    rows.append(("The same after behavior-only steps and DAS", "disentangle", "", control, "", "", f"{n} pairs a half"))
+    rows.append(("fc1, after behavior-only steps and DAS", "disentangle", "", control, "", "", f"{n} pairs a half"))
     for layer, means in published.DAS_64_DIRECTIONS.items():
         ours = " / ".join(f[f"das {layer} {name}"] for name in VARIABLE_NAMES)
         theirs = " / ".join(f"{mean:.3f}" for mean in means) + " (mean of 20 networks)"
