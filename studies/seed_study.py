@@ -182,7 +182,7 @@ def run(experiment: str, seed: int, threads: int = 1) -> list[dict]:
     figures = EXPERIMENTS[experiment](seed, data)
     figures["cpu seconds"] = time.process_time() - start
     return [{"experiment": experiment, "seed": seed, "measure": name, "value": f"{value:.5f}"}
-            for name, value in figures.items()]
+            for name, value in figures.items() if not np.isnan(value)]
 
 
 def write_rows(path: Path, rows: list[dict]) -> None:
