@@ -32,11 +32,11 @@ class Settings:
     train_images: int = TRAIN_IMAGES
     test_images: int = TEST_IMAGES
     pairs: int = 10_000
-    batch_size: int = 128
-    reorderings: int = 2
     network_epochs: int = 4
     network_batch: int = 128
     network_lr: float = 1e-3
+    batch_size: int = 128
+    reorderings: int = 2
 
     def __post_init__(self) -> None:
         for name in ("train_images", "test_images", "pairs", "batch_size", "reorderings", "network_epochs",
