@@ -42,16 +42,15 @@ def _create_dataset(variables, images, labels, coefficients, size, return_labels
     images, labels = validate_dataset(images, labels, causal_model)
     variables = validate_variables(variables, labels.shape[1])
     groups = [variables] if one_source else [[v] for v in variables]
-    answer, rng = as_causal_model(causal_model, validate_coefficients(coefficients)), random_state(seed)
+    weights, rng = validate_coefficients(coefficients), random_state(seed)
+    answer = as_causal_model(causal_model, weights)
     size = len(images) if size is None else validate_count(size, "size")
     validate_memory(size, "size", (1 + len(groups)) * (images[0].nbytes + 8 * labels.shape[1]))
     drawn = rng.choice(len(images), size=(1 + len(groups), size))
     base, sources = labels[drawn[0]], labels[drawn[1:]]
     counterfactual = intervene_on_labels(base, sources, groups)
-    answers = [torch.from_numpy(answer(z)) for z in (base, sources, counterfactual)]
-    if causal_model is None:
-        answers[2] = torch.from_numpy(_answer_by_parts(base, sources, groups, validate_coefficients(coefficients)))
-    result = (torch.from_numpy(images[drawn[0]]), torch.from_numpy(images[drawn[1:]]), *answers)
+    y = _answer_by_parts(base, sources, groups, weights) if causal_model is None else answer(counterfactual)
+    result = tuple(map(torch.from_numpy, (images[drawn[0]], images[drawn[1:]], answer(base), answer(sources), y)))
     return (*result, base, sources, counterfactual) if return_labels else result
 
 
@@ -158,12 +157,12 @@ class Batch(NamedTuple):
     """What one training step needs, of p pairs with k sources each.
 
     Attributes:
-        X: inputs (m, ...) to run, the b bases first; the base of pair j is row j modulo b.
+        X: inputs (m, ...) to run, the b bases first: b is m, or p where sources follow that are no bases. The base of
+            pair j is row j modulo b.
         sources: for each source, at which rows of ``X`` it is: (k, p).
         y_base: answers to the bases (b,), or None where they are not known.
         y_counterfactual: answers under the intervention (p,).
         rows: which of the given pairs these are (p,), or None for fresh ones.
-        num_bases: b.
     """
 
     X: torch.Tensor
@@ -171,7 +170,6 @@ class Batch(NamedTuple):
     y_base: torch.Tensor | None
     y_counterfactual: torch.Tensor
     rows: torch.Tensor | None
-    num_bases: int
 
 
 def given_batches(
@@ -185,8 +183,7 @@ def given_batches(
         for rows in torch.randperm(len(X_base), generator=generator).split(batch_size):
             X = torch.cat([X_base[rows], X_sources[:, rows].flatten(0, 1)])
             sources = torch.arange(len(rows), len(X)).view(k, len(rows))
-            yield Batch(X, sources, None if y_base is None else y_base[rows], y_counterfactual[rows], rows,
-                        len(rows))
+            yield Batch(X, sources, None if y_base is None else y_base[rows], y_counterfactual[rows], rows)
 
 
 def fresh_batches(pool: PairPool, batch_size: int, num_steps: int, seed: int, reorderings: int = 1) -> Iterator[Batch]:
@@ -194,4 +191,4 @@ def fresh_batches(pool: PairPool, batch_size: int, num_steps: int, seed: int, re
     images, rng = torch.from_numpy(pool.images), np.random.default_rng(seed)
     for _ in range(num_steps):
         pairs = pool.draw(batch_size, rng, reorderings)
-        yield Batch(images[pairs.base], pairs.sources, pairs.y_base, pairs.y_counterfactual, None, batch_size)
+        yield Batch(images[pairs.base], pairs.sources, pairs.y_base, pairs.y_counterfactual, None)

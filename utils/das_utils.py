@@ -49,10 +49,10 @@ def fit(
     try:
         with tqdm(batches, total=num_steps, desc="IIT" if train_model else "DAS", leave=False) as bar:
             for batch in bar:
-                X, b = to_type_of(intervenable.model, batch.X).to(device), batch.num_bases
-                p = len(batch.y_counterfactual)
+                X, p = to_type_of(intervenable.model, batch.X).to(device), len(batch.y_counterfactual)
+                b = min(len(X), p)
                 if columns:
-                    logits = swap_in_one_pass(intervenable, X, batch.sources.to(device), columns, keep_bases, b)
+                    logits = swap_in_one_pass(intervenable, X, batch.sources.to(device), columns, keep_bases)
                 else:
                     chosen = select_subspaces(subspaces, range(p) if batch.rows is None else batch.rows)
                     bases, sources = X[torch.arange(p) % b], [X[rows] for rows in batch.sources]

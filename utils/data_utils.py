@@ -72,6 +72,12 @@ def find_masks(circularity: np.ndarray, area: np.ndarray) -> np.ndarray:
     return ids[np.searchsorted(keys, _LANE * lane + area, side="right") - 1]
 
 
+def _to_raw(z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Circularity, color and area in raw units, rounded to 0.01, from their places (n, 3) from least to greatest."""
+    return (np.round(MIN_CIRCULARITY + (MAX_CIRCULARITY - MIN_CIRCULARITY) * z[:, 0], 2),
+            np.round(MAX_COLOR * z[:, 1], 2), np.round(MIN_AREA + (MAX_AREA - MIN_AREA) * z[:, 2], 2))
+
+
 def _paint(circularity: np.ndarray, color: np.ndarray, area: np.ndarray, turned: np.ndarray) -> np.ndarray:
     """Paint n ellipses (four arrays of shape (n,), raw units rounded to 0.01) as float32 images (n, 28, 28)."""
     masks = mask_table()[2]
@@ -130,10 +136,8 @@ def create_dataset(n: int, seed: int | np.random.Generator | None = None) -> tup
         ValueError, TypeError: ``n`` or ``seed`` is none, or ``n`` images need more memory than there is.
     """
     n = validate_memory(validate_count(n, "n"), "n", IMAGE_BYTES)
-    draws = random_state(seed).uniform(size=(n, 4)).T
-    color = np.round(MAX_COLOR * draws[0], 2)
-    circularity = np.round(MIN_CIRCULARITY + (MAX_CIRCULARITY - MIN_CIRCULARITY) * draws[1], 2)
-    area = np.round(MIN_AREA + (MAX_AREA - MIN_AREA) * draws[2], 2)
+    draws = random_state(seed).uniform(size=(n, 4))
+    circularity, color, area = _to_raw(draws[:, [1, 0, 2]])
     labels = np.stack(
         [
             (circularity - MIN_CIRCULARITY) / (MAX_CIRCULARITY - MIN_CIRCULARITY),
@@ -142,7 +146,7 @@ def create_dataset(n: int, seed: int | np.random.Generator | None = None) -> tup
         ],
         axis=1,
     )
-    return _paint(circularity, color, area, draws[3] < 0.5), labels
+    return _paint(circularity, color, area, draws[:, 3] < 0.5), labels
 
 
 def render_images(labels: np.ndarray, turned: np.ndarray | bool = False) -> np.ndarray:
@@ -161,10 +165,7 @@ def render_images(labels: np.ndarray, turned: np.ndarray | bool = False) -> np.n
     turned = np.asarray(turned, dtype=bool)
     if turned.shape not in ((), (len(labels),)):
         raise ValueError(f"turned must be one bool or have shape ({len(labels)},), got {turned.shape}")
-    circularity = np.round(MIN_CIRCULARITY + (MAX_CIRCULARITY - MIN_CIRCULARITY) * labels[:, 0], 2)
-    color = np.round(MAX_COLOR * labels[:, 1], 2)
-    area = np.round(MIN_AREA + (MAX_AREA - MIN_AREA) * labels[:, 2], 2)
-    return _paint(circularity, color, area, np.broadcast_to(turned, len(labels)))
+    return _paint(*_to_raw(labels), np.broadcast_to(turned, len(labels)))
 
 
 def find_turn(images: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ def draw_once(pool: PairPool, batch_size: int, num_steps: int, seed: int, reorde
     images, rng = torch.from_numpy(pool.images), np.random.default_rng(seed)
     kept = [pool.draw(batch_size, rng, reorderings) for _ in range(10_000 // (reorderings * batch_size))]
     for pairs in islice(cycle(kept), num_steps):
-        yield Batch(images[pairs.base], pairs.sources, pairs.y_base, pairs.y_counterfactual, None, batch_size)
+        yield Batch(images[pairs.base], pairs.sources, pairs.y_base, pairs.y_counterfactual, None)
 
 
 def _with_sigmoid(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

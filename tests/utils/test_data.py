@@ -391,8 +391,6 @@ WRONG_IMAGES = {
 
 def doors():
     """Whatever takes images."""
-    import torch
-
     from utils.ceiling_utils import ideal_answers
     from utils.das_utils import build_intervenable, das_train, iit_predict
     from utils.explorer.view import Aligned

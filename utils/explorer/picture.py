@@ -38,7 +38,8 @@ class Picture:
 
     def __init__(self, plane: Plane, groups: Sequence[Sequence[int]]) -> None:
         self.plane = plane
-        self.names = ["base", *(f"source of {name_groups([group])}" for group in groups), "counterfactual"]
+        given = ["base", *(f"source of {name_groups([group])}" for group in groups)]
+        self.names, self.marked = [*given, "counterfactual"], [*given, "after the interchange"]
         figure = Figure(figsize=(10, 7.2), dpi=90, layout="none")  # type: ignore[arg-type]  # matplotlib's types lack it
         self.canvas = FigureCanvasAgg(figure)
         self.shown, self.sums = self._draw_images(figure), self._draw_sums(figure)
@@ -85,8 +86,7 @@ class Picture:
     def _draw_plane(self, axes, groups: Sequence[Sequence[int]]) -> list:
         axes.scatter(*self.plane.background.T, s=5, color="#C8C8C8", label="other images")
         colors = [BASE, *(VARIABLE_COLORS[group[0]] if len(group) == 1 else SEVERAL for group in groups), AFTER]
-        marks = zip([*self.names[:-1], "after the interchange"], colors, "o" + "s" * len(groups) + "*",
-                    [8] * len(self.names[1:]) + [14])
+        marks = zip(self.marked, colors, "o" + "s" * len(groups) + "*", [8] * (1 + len(groups)) + [14])
         points = [axes.plot([], [], linestyle="none", marker=marker, color=color, markersize=size, label=name,
                             markeredgecolor=BLACK, clip_on=False)[0] for name, color, marker, size in marks]
         axes.margins(0.1)
@@ -125,7 +125,7 @@ class Picture:
                   + f", weighted sum {z @ COEFFICIENTS:.3f}" for z in view.labels]
         tiles = [(area, f"{name}: {text}, answer {answer:.0f}")
                  for area, name, text, answer in zip(images, self.names, values, view.answers)]
-        points = zip([*self.names[:-1], "after the interchange"], self.plane.project(view.coordinates))
+        points = zip(self.marked, self.plane.project(view.coordinates))
         where = "; ".join(f"{name} at {x:.1f}, {y:.1f}" for name, (x, y) in points)
         tiles += [(np.s_[middle:, :half], words),
                   (np.s_[middle:, half:], f"Where these images lie in the subspaces: {where}")]

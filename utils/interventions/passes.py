@@ -15,7 +15,7 @@ from utils.model_utils import evaluating, model_device, read_logits, validate_ba
 
 def swap_in_one_pass(
     intervenable: pv.IntervenableModel, X: torch.Tensor, sources: torch.Tensor, columns: Sequence[list[int]],
-    keep_bases: bool, num_bases: int | None = None,
+    keep_bases: bool,
 ) -> torch.Tensor:
     """Logits under the interchange, from a single pass of bases and sources through the network.
 
@@ -24,20 +24,19 @@ def swap_in_one_pass(
 
     Args:
         intervenable: all of whose interventions are one, see ``build.own_columns``.
-        X: inputs (m, ...), the b bases first.
+        X: inputs (m, ...), the b bases first: b is m, or p where sources follow that are no bases.
         sources: (k, p), at which rows of ``X`` the sources of each pair are; the base of pair j is row j modulo b.
         columns: for each source the directions along which it lends its coordinates.
         keep_bases: whether the bases go on as they are, too.
-        num_bases: b; None: p, each base in one pair.
 
     Returns:
         logits of the pairs (p, ...); with ``keep_bases`` of the plain bases and then of the pairs (b + p, ...).
     """
     intervention, p = get_intervention(intervenable), sources.shape[1]
-    b = num_bases or p
+    b = min(len(X), p)
 
     def append_swapped(activations: torch.Tensor) -> torch.Tensor:
-        swapped = intervention.swap(activations, sources, columns, b)
+        swapped = intervention.swap(activations, sources, columns)
         return torch.cat([first_rows(activations, b), swapped]) if keep_bases else swapped
 
     with rewire(find_layer(intervenable.model, get_layer(intervenable)), append_swapped):

@@ -80,24 +80,21 @@ class CustomLowRankRotatedSpaceIntervention(pv.TrainableIntervention, pv.Distrib
             change = change * mask
         return restore_neurons(torch.addmm(flat, change, weight.T), base, self.position)
 
-    def swap(
-        self, activations: torch.Tensor, sources: torch.Tensor, columns: Sequence[list[int]],
-        num_bases: int | None = None,
-    ) -> torch.Tensor:
+    def swap(self, activations: torch.Tensor, sources: torch.Tensor, columns: Sequence[list[int]]) -> torch.Tensor:
         """The same for bases and sources that are rows of one batch, all sources at once.
 
         Args:
-            activations: (m, ...), the b bases first.
+            activations: (m, ...), the b bases first: b is m, or p where sources follow that are no bases.
             sources: (k, p), at which rows the sources of each pair are; the base of pair j is row j modulo b.
             columns: for each of the k sources the directions along which it lends its coordinates, none twice.
-            num_bases: b; None: p.
 
         Returns:
             the intervened activations (p, ...) of the bases.
         """
         tall, small = self.rotate_layer.factors()  # rows are multiplied by both in turn, their product would be large
-        b, flat = num_bases or sources.shape[1], self.flatten(activations)
-        times = sources.shape[1] // b
+        flat, p = self.flatten(activations), sources.shape[1]
+        b = min(len(flat), p)
+        times = p // b
         coordinates, kept = flat @ tall @ small, as_slice(sum(columns, []))
         taken = [coordinates.index_select(0, rows)[:, own] for rows, own in zip(sources, map(as_slice, columns))]
         change = (torch.cat(taken, dim=1) - coordinates[:b, kept].repeat(times, 1)) @ small[:, kept].T
