@@ -3,15 +3,15 @@
 The recipe as it was is that of ``first_recipe``, with two sources. Every step below keeps the mends of the steps before
 it.
 """
-import numpy as np
 import torch
 
 from studies.first_recipe import BATCH, COLUMNS, EVERYTHING, LR, PAIRS, VARIABLES, build_pixel_columns
+from studies.recipes import base_cnn, measure_behavior
 from utils.counterfactual_data_utils import (create_multi_source_counterfactual_dataset,
                                              create_single_source_counterfactual_dataset)
 from utils.das_utils import build_intervenable, iit_predict, iit_train
-from utils.data_utils import COEFFICIENTS, causal_model
-from utils.model_utils import accuracy, evaluate
+from utils.data_utils import COEFFICIENTS
+from utils.model_utils import accuracy
 
 EPOCHS = 5
 FIRST, OWN = [[0], [0]], [[0], [1]]  # blocks that the two interventions swap
@@ -28,12 +28,11 @@ STEPS = {
 }
 
 
-def run_anatomy(step: str, model: torch.nn.Module, seed: int, data: tuple) -> dict[str, float]:
-    """Train with all mends up to ``step`` and measure over 10,000 held-out pairs.
+def run_anatomy(step: str, seed: int, data: tuple) -> dict[str, float]:
+    """Train the base network of the seed with all mends up to ``step`` and measure over 10,000 held-out pairs.
 
     Args:
         step: one of ``STEPS``.
-        model: a base network, trained in place.
         seed: of rotation, pairs and their order.
         data: images and labels for training, then for testing.
 
@@ -44,6 +43,7 @@ def run_anatomy(step: str, model: torch.nn.Module, seed: int, data: tuple) -> di
         raise ValueError(f"step must be one of {list(STEPS)}, got {step!r}")
     images, labels, test, test_labels = data
     two_sources, neurons, blocks, behavior_weight, directions = STEPS[step]
+    model = base_cnn(seed)
     torch.manual_seed(seed)
     intervenable = build_intervenable(model, "conv1", directions, 2) if neurons else build_pixel_columns(model)
     X_base, X_sources, y_base, _, y = create_multi_source_counterfactual_dataset(
@@ -57,6 +57,5 @@ def run_anatomy(step: str, model: torch.nn.Module, seed: int, data: tuple) -> di
         X_sources = torch.cat([X_sources, X_sources])
     found = iit_predict(intervenable, X_base, X_sources, subspaces=chosen)
     flip = y != y_base
-    X_test, y_test = torch.from_numpy(np.asarray(test))[:, None], torch.from_numpy(causal_model(test_labels))
     return {"iia": accuracy(found, y), "flip_iia": accuracy(found[flip], y[flip]),
-            "keep": 1 - flip.float().mean().item(), "behavior": evaluate(model, X_test, y_test)}
+            "keep": 1 - flip.float().mean().item(), "behavior": measure_behavior(model, test, test_labels)}

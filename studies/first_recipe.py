@@ -7,17 +7,15 @@ two. ``stock`` trains by a loop around pyvene's own call, and with pyvene's own 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 from tqdm.auto import tqdm
 
 from studies.benchmarks.ways import build_stock
+from studies.recipes import base_cnn, measure_score
 from utils.counterfactual_data_utils import (create_multi_source_counterfactual_dataset,
                                              create_single_source_counterfactual_dataset)
 from utils.das_utils import CNNConfig, build_intervenable, iit_predict, iit_train
-from utils.data_utils import causal_model
 from utils.interventions.rotated_space import pv
-from utils.measure_utils import score_alignment
-from utils.model_utils import PyTorchCNN, accuracy, evaluate
+from utils.model_utils import PyTorchCNN, accuracy
 
 VARIABLES = [0, 1]
 PAIRS, BATCH, LR = 10_000, 256, 5e-4
@@ -43,13 +41,6 @@ def build_pixel_columns(model: torch.nn.Module) -> pv.IntervenableModel:
         intervention_types=pv.VanillaIntervention,
     )
     return pv.IntervenableModel(config, model)
-
-
-def draw_once(images: np.ndarray, labels: np.ndarray, multi: bool, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The 10,000 pairs: bases, sources and answers."""
-    create = create_multi_source_counterfactual_dataset if multi else create_single_source_counterfactual_dataset
-    X_base, X_sources, _, _, y = create(VARIABLES, images, labels, size=PAIRS, seed=seed)
-    return X_base, X_sources, y
 
 
 def _train_stock(intervenable: pv.IntervenableModel, X: torch.Tensor, S: torch.Tensor, y: torch.Tensor, epochs: int,
@@ -82,31 +73,29 @@ def train_first_recipe(model: PyTorchCNN, images: np.ndarray, labels: np.ndarray
     """
     torch.manual_seed(seed)
     if multi:
-        intervenable = build_pixel_columns(model)
+        intervenable, create = build_pixel_columns(model), create_multi_source_counterfactual_dataset
     else:
         intervenable = build_stock(model, "conv1", 1) if stock else build_intervenable(model, "conv1", 1)
-    pairs = draw_once(images, labels, multi, seed)
+        create = create_single_source_counterfactual_dataset
+    X, S, _, _, y = create(VARIABLES, images, labels, size=PAIRS, seed=seed)
     if stock:
-        _train_stock(intervenable, *pairs, epochs, seed)
+        _train_stock(intervenable, X, S, y, epochs, seed)
     else:
         subspaces = [[blocks] * PAIRS for blocks in EVERYTHING] if multi else None
-        iit_train(intervenable, *pairs, lr=LR, num_epochs=epochs, batch_size=BATCH, subspaces=subspaces, seed=seed)
+        iit_train(intervenable, X, S, y, lr=LR, num_epochs=epochs, batch_size=BATCH, subspaces=subspaces, seed=seed)
     return intervenable
 
 
-def run_first_recipe(
-    multi: bool, stock: bool, epochs: int, model: PyTorchCNN, seed: int, data: tuple
-) -> dict[str, float]:
-    """Train and measure on held-out pairs; of two sources also on pairs of one source, where the recipe measured."""
+def run_first_recipe(name: str, seed: int, data: tuple) -> dict[str, float]:
+    """Train the base network of the seed by one of ``FIRST_RECIPES`` and measure on held-out pairs; of two sources also
+    on pairs of one source, where the recipe measured."""
     images, labels, test, test_labels = data
-    intervenable = train_first_recipe(model, images, labels, seed, multi, stock, epochs)
+    multi, stock, epochs = FIRST_RECIPES[name]
+    intervenable = train_first_recipe(base_cnn(seed), images, labels, seed, multi, stock, epochs)
     groups = [[v] for v in VARIABLES] if multi else [VARIABLES]
-    score = score_alignment(intervenable, test, test_labels, groups, subspaces=EVERYTHING if multi else None)
-    names = ("iia", "flip_iia", "stay_iia", "discriminating_iia", "normalized_iia", "keep", "copy", "ceiling")
-    figures = {name: getattr(score, name) for name in names}
+    figures = measure_score(intervenable, test, test_labels, groups, subspaces=EVERYTHING if multi else None)
     if multi:
         X, S, _, _, y = create_single_source_counterfactual_dataset(VARIABLES, test, test_labels, size=PAIRS, seed=seed)
         found = iit_predict(intervenable, X, torch.cat([S, S]), subspaces=[[blocks] * PAIRS for blocks in EVERYTHING])
         figures["iia on one source"] = accuracy(found, y)
-    X, y = torch.from_numpy(test)[:, None], torch.from_numpy(causal_model(test_labels))
-    return figures | {"behavior": evaluate(intervenable.model, X, y)}
+    return figures

@@ -1,6 +1,10 @@
 """The training recipes of notebooks 3 and 4, so that notebooks and the study over seeds train alike."""
+import hashlib
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,8 +14,10 @@ from utils.checkpoint_utils import (BASE_CNN, BASE_RECIPE, load_checkpoint, load
                                     train_base_cnn)
 from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import build_intervenable, iit_train
+from utils.data_utils import COEFFICIENTS, causal_model
 from utils.interventions.rotated_space import pv
-from utils.model_utils import PyTorchCNN
+from utils.measure_utils import score_alignment
+from utils.model_utils import PyTorchCNN, evaluate
 from utils.validation import validate_count
 
 TRAIN_IMAGES, TRAIN_SEED = 50_000, 1
@@ -63,21 +69,49 @@ RECIPES = {
 }
 
 
+def digest(recipe: dict[str, Any]) -> str:
+    """Eight digits that tell recipes apart, for the name of a file."""
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def keep_network(
+    path: Path, train: Callable[[], tuple[PyTorchCNN, dict]], device: torch.device | None = None
+) -> tuple[PyTorchCNN, dict]:
+    """A network and its provenance from a file; where that is missing or damaged, ``train`` makes them, and they are
+    kept there. Whoever comes second waits for the training to end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        try:
+            return load_checkpoint(path, device)
+        except (FileNotFoundError, ValueError):
+            model, provenance = train()
+            return model, save_checkpoint(model, path, provenance)
+
+
 def base_cnn(seed: int = BASE_RECIPE["seed"]) -> PyTorchCNN:
     """The base network of a seed: the one that ships, or another that was trained by the same recipe and is kept in
     build/networks; trained where it is missing."""
     if validate_count(seed, "seed", minimum=0) == BASE_RECIPE["seed"]:
         return load_or_train_base_cnn(BASE_CNN)[0]
-    NETWORKS.mkdir(parents=True, exist_ok=True)
-    path = NETWORKS / f"base_cnn_{seed}.pth"
-    with FileLock(path.with_suffix(".lock")):
-        if path.exists():
-            model, provenance = load_checkpoint(path)
-            if provenance["recipe"] == BASE_RECIPE:
-                return model
-        model, _, provenance = train_base_cnn(seed)
-        save_checkpoint(model, path, provenance)
-    return model
+    return keep_network(NETWORKS / f"base_cnn-{seed}-{digest(BASE_RECIPE)}.pth", lambda: train_base_cnn(seed)[::2])[0]
+
+
+def measure_behavior(
+    model: torch.nn.Module, images: np.ndarray, labels: np.ndarray, coefficients: Sequence[float] = COEFFICIENTS
+) -> float:
+    """Share of images (n, 28, 28) to which a network gives the causal model's answer."""
+    return evaluate(model, torch.from_numpy(images)[:, None], torch.from_numpy(causal_model(labels, coefficients)))
+
+
+def measure_score(
+    intervenable: pv.IntervenableModel, images: np.ndarray, labels: np.ndarray, groups: Sequence[Sequence[int]],
+    n: int = 10_000, subspaces: list | None = None,
+) -> dict[str, float]:
+    """IIA with everything that belongs beside it, and behavior. Arguments as for ``score_alignment``."""
+    score = score_alignment(intervenable, images, labels, groups, n=n, subspaces=subspaces)
+    names = ("iia", "flip_iia", "stay_iia", "discriminating_iia", "normalized_iia", "keep", "copy", "ceiling")
+    figures = {name: getattr(score, name) for name in names}
+    return figures | {"behavior": measure_behavior(intervenable.model, images, labels)}
 
 
 def train_by_recipe(

@@ -31,10 +31,10 @@ from utils.data_utils import COEFFICIENTS, VARIABLE_NAMES, causal_model, create_
 from utils.interventions.build import get_coordinates
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import score_alignment
-from utils.model_utils import PyTorchCNN, evaluate, train
+from utils.model_utils import PyTorchCNN, train
 from utils.measures.readout import correlate
-from studies.recipes import (RECIPES, TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED, base_cnn,
-                             train_by_recipe)
+from studies.recipes import (RECIPES, TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED, base_cnn, measure_behavior,
+                             measure_score, train_by_recipe)
 from utils.measures.response import dose_response, slope_and_correlation
 
 STUDY = Path(__file__).resolve().parent / "seed_study.csv"
@@ -70,15 +70,6 @@ def measure_three(intervenable: pv.IntervenableModel, images: np.ndarray, labels
         slope, fit = slope_and_correlation(causal, network)
         figures |= {f"dose slope {name}": slope, f"dose correlation {name}": fit, f"dose share {name}": share}
     return figures
-
-
-def measure_score(intervenable, images, labels, groups, n: int = 10_000) -> dict:
-    """IIA with everything that belongs beside it, and behavior."""
-    score = score_alignment(intervenable, images, labels, groups, n=n)
-    names = ("iia", "flip_iia", "stay_iia", "discriminating_iia", "normalized_iia", "keep", "copy", "ceiling")
-    figures = {name: getattr(score, name) for name in names}
-    X, y = torch.from_numpy(images)[:, None], torch.from_numpy(causal_model(labels))
-    return figures | {"behavior": evaluate(intervenable.model, X, y)}
 
 
 def run_three(seed: int, data: tuple) -> dict:
@@ -134,14 +125,7 @@ def run_pool(pool_type: type[PairPool], coefficients: tuple, seed: int, data: tu
 
 def run_base(seed: int, data: tuple) -> dict:
     """The base network itself."""
-    _, _, test, test_labels = data
-    X, y = torch.from_numpy(test)[:, None], torch.from_numpy(causal_model(test_labels))
-    return {"behavior": evaluate(base_cnn(seed), X, y)}
-
-
-def run_on_base(experiment: Callable, seed: int, data: tuple) -> dict:
-    """An experiment that takes the base network of the seed."""
-    return experiment(base_cnn(seed), seed, data)
+    return {"behavior": measure_behavior(base_cnn(seed), *data[2:])}
 
 
 def run_recipe(name: str, seed: int, data: tuple) -> dict:
@@ -166,9 +150,8 @@ EXPERIMENTS: dict[str, Callable[[int, tuple], dict]] = {
     "shuffled labels": partial(run_pool, ShuffledPool, COEFFICIENTS),
     "wrong causal model": partial(run_pool, PairPool, WRONG_COEFFICIENTS),
     **{name: partial(run_recipe, name) for name in RECIPES if name != "three"},
-    **{f"first recipe: {name}": partial(run_on_base, partial(run_first_recipe, *options))
-       for name, options in FIRST_RECIPES.items()},
-    **{f"anatomy: {step}": partial(run_on_base, partial(run_anatomy, step)) for step in STEPS},
+    **{f"first recipe: {name}": partial(run_first_recipe, name) for name in FIRST_RECIPES},
+    **{f"anatomy: {step}": partial(run_anatomy, step) for step in STEPS},
 }
 
 
@@ -227,7 +210,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--experiments", nargs="*", default=list(EXPERIMENTS))
     arguments = parser.parse_args()
-    rows = read_rows(arguments.out)
+    rows, told = read_rows(arguments.out), json.dumps(provenance(), indent=2) + "\n"
     done = {(row["experiment"], int(row["seed"])) for row in rows}
     tasks = [(e, s) for s in range(arguments.seeds) for e in arguments.experiments
              if (e, s) not in done and not (e.startswith("anatomy") and s >= ANATOMY_SEEDS)]
@@ -238,7 +221,7 @@ def main() -> None:
             rows += future.result()
             tasks.remove(futures[future])
             write_rows(arguments.out, rows)
-            arguments.out.with_suffix(".json").write_text(json.dumps(provenance(), indent=2) + "\n")
+            arguments.out.with_suffix(".json").write_text(told)
             known = [(row["experiment"], float(row["value"])) for row in rows if row["measure"] == "cpu seconds"]
             seconds = seconds_left([e for e, _ in tasks], known) / arguments.jobs
             bar.set_postfix_str(f"about {seconds / 60:.0f} min left")

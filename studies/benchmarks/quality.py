@@ -1,19 +1,16 @@
 """Quality for time: IIA at conv1 against the seconds of training, for the first recipe, stock pyvene and ours."""
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter, process_time
-
-import torch
 
 from studies.benchmarks.changes import CHANGES, STEPS, train_changed
 from studies.benchmarks.timing import RESULTS, machine
-from studies.first_recipe import EVERYTHING, VARIABLES, train_first_recipe
-from studies.recipes import RECIPES, TRAIN_IMAGES, TRAIN_SEED, base_cnn
-from utils.data_utils import causal_model, create_dataset
+from studies.first_recipe import EVERYTHING, train_first_recipe
+from studies.recipes import RECIPES, TRAIN_IMAGES, TRAIN_SEED, base_cnn, measure_behavior
+from utils.data_utils import create_dataset
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import score_alignment
-from utils.model_utils import evaluate
 
 TEST_IMAGES, TEST_SEED = 20_000, 31  # not those of the notebooks: a recipe that is chosen here is tested on others
 PAIRS = 10_000
@@ -23,15 +20,15 @@ SOURCES = {"single": "one source", "two": "two sources"}
 CODE = "one pass of the network a step, rotation by Cholesky"  # as utils were when this was measured
 
 
-def measure(name: str, series: str, seed: int, train: Callable[[], pv.IntervenableModel], test: tuple, groups: list,
-            subspaces: list | None = None) -> dict:
+def measure(name: str, series: str, seed: int, train: Callable[[], pv.IntervenableModel], test: tuple,
+            groups: Sequence[Sequence[int]], subspaces: list | None = None) -> dict:
     """Train and evaluate: one row of the results. Building counts as training, evaluation does not."""
     wall, cpu = perf_counter(), process_time()
     intervenable = train()
     wall, cpu = perf_counter() - wall, process_time() - cpu
     images, labels = test
     score = score_alignment(intervenable, images, labels, groups, n=PAIRS, n_discriminating=0, subspaces=subspaces)
-    behavior = evaluate(intervenable.model, torch.from_numpy(images)[:, None], torch.from_numpy(causal_model(labels)))
+    behavior = measure_behavior(intervenable.model, images, labels)
     row = {"series": series, "name": name, "seed": seed, "seconds": round(wall, 2), "cpu_seconds": round(cpu, 2),
            "iia": round(score.iia, 4), "flip_iia": round(score.flip_iia, 4), "behavior": round(behavior, 4),
            "keep": round(score.keep, 4), "ceiling": round(score.ceiling, 4)}
@@ -51,28 +48,25 @@ def main() -> None:
     for seed in range(arguments.seeds):
         base_cnn(seed)  # trained now, if it must be, and not while a clock runs
 
-    def add(name: str, series: str, seed: int, function: Callable, *options, multi: bool = False,
-            everything: bool = False) -> None:
-        groups = [[v] for v in VARIABLES] if multi else [VARIABLES]
-        rows.append(measure(name, series, seed, lambda: function(*options), test, groups,
-                            EVERYTHING if everything else None))
+    def add(recipe: str, name: str, series: str, seed: int, function: Callable, *options,
+            subspaces: list | None = None) -> None:
+        rows.append(measure(name, series, seed, lambda: function(*options), test, RECIPES[recipe].variables, subspaces))
         (RESULTS / "quality.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
     for seed in range(arguments.seeds):
         for recipe, sources in SOURCES.items():
             multi = recipe == "two"
             for epochs in EPOCHS[recipe]:
-                name = f"{epochs} epoch{'s' * (epochs > 1)}"
-                add(name, f"first recipe, {sources}", seed, train_first_recipe, base_cnn(seed), *train, seed, multi,
-                    False, epochs, multi=multi, everything=multi)
+                add(recipe, f"{epochs} epoch{'s' * (epochs > 1)}", f"first recipe, {sources}", seed, train_first_recipe,
+                    base_cnn(seed), *train, seed, multi, False, epochs, subspaces=EVERYTHING if multi else None)
             for steps in LENGTHS:
-                add(f"{steps} steps", f"ours, {sources}", seed, train_changed, CHANGES["as it is"], *train, seed, steps,
-                    recipe, multi=len(RECIPES[recipe].variables) > 1)
-        add("1 epoch", "first recipe on stock pyvene, one source", seed, train_first_recipe, base_cnn(seed), *train,
-            seed, False, True)
+                add(recipe, f"{steps} steps", f"ours, {sources}", seed, train_changed, CHANGES["as it is"], *train,
+                    seed, steps, recipe)
+        add("single", "1 epoch", "first recipe on stock pyvene, one source", seed, train_first_recipe, base_cnn(seed),
+            *train, seed, False, True)
     for seed in range(arguments.changes):
         for name, change in CHANGES.items():
-            add(name, "one change", seed, train_changed, change, *train, seed)
+            add("single", name, "one change", seed, train_changed, change, *train, seed)
 
 
 if __name__ == "__main__":

@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 
-from utils.checkpoint_utils import BASE_CNN, load_checkpoint, save_checkpoint
+from utils.checkpoint_utils import BASE_CNN, load_checkpoint
 from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import SCHEDULES, build_intervenable, das_train, iit_train
 from utils.data_utils import COEFFICIENTS, causal_model, create_dataset
 from utils.measure_utils import score_alignment
-from utils.model_utils import LAYER_SIZES, PyTorchCNN, validate_layer, evaluate, train
-from studies.recipes import TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED
+from utils.model_utils import LAYER_SIZES, PyTorchCNN, train, validate_layer
+from studies.recipes import (TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED, digest, keep_network,
+                             measure_behavior)
 from utils.validation import validate_coefficients, validate_count, validate_groups, validate_number
 
 METHODS = ("DAS", "IIT")
@@ -127,8 +127,7 @@ def _images(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _behavior(model: PyTorchCNN, cell: Cell, settings: Settings) -> float:
-    images, labels = _images(settings.test_images, TEST_SEED)
-    return evaluate(model, torch.from_numpy(images)[:, None], torch.from_numpy(causal_model(labels, cell.coefficients)))
+    return measure_behavior(model, *_images(settings.test_images, TEST_SEED), cell.coefficients)
 
 
 def base_network(cell: Cell, settings: Settings, folder: Path) -> tuple[PyTorchCNN, str, float]:
@@ -140,23 +139,19 @@ def base_network(cell: Cell, settings: Settings, folder: Path) -> tuple[PyTorchC
     if cell.network is None:
         model, provenance = load_checkpoint(BASE_CNN, cpu)
         return model, provenance["sha256"], _behavior(model, cell, settings)
-    recipe = {"coefficients": cell.coefficients, **asdict(settings)}
-    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]
-    path = folder / f"net{cell.network}-{digest}.pth"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        try:
-            model, provenance = load_checkpoint(path, cpu)
-        except (FileNotFoundError, ValueError):  # not there yet, or damaged
-            images, labels = _images(settings.train_images, TRAIN_SEED)
-            start = time.process_time()
-            torch.manual_seed(cell.network)
-            model = PyTorchCNN()
-            train(model, torch.from_numpy(images)[:, None], torch.from_numpy(causal_model(labels, cell.coefficients)),
-                  lr=settings.network_lr, num_epochs=settings.network_epochs, batch_size=settings.network_batch,
-                  seed=cell.network)
-            found = {"cpu_seconds": round(time.process_time() - start, 2), "behavior": _behavior(model, cell, settings)}
-            provenance = save_checkpoint(model, path, {"seed": cell.network, "recipe": recipe, **found})
+    recipe, seed = {"coefficients": cell.coefficients, **asdict(settings)}, cell.network
+
+    def train_it() -> tuple[PyTorchCNN, dict]:
+        images, labels = _images(settings.train_images, TRAIN_SEED)
+        start = time.process_time()
+        torch.manual_seed(seed)
+        model = PyTorchCNN()
+        train(model, torch.from_numpy(images)[:, None], torch.from_numpy(causal_model(labels, cell.coefficients)),
+              lr=settings.network_lr, num_epochs=settings.network_epochs, batch_size=settings.network_batch, seed=seed)
+        found = {"cpu_seconds": round(time.process_time() - start, 2), "behavior": _behavior(model, cell, settings)}
+        return model, {"seed": seed, "recipe": recipe, **found}
+
+    model, provenance = keep_network(folder / f"net{seed}-{digest(recipe)}.pth", train_it, cpu)
     return model.eval(), provenance["sha256"], provenance["behavior"]
 
 
