@@ -8,6 +8,7 @@ import pytest
 from conftest import ROOT
 
 from studies import published
+from studies.results import MIME
 
 DECIMAL = re.compile(r"(?<![\w.])[-−]?(\d*\.\d{2,})(?!\d|\.\d)")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -41,7 +42,7 @@ def shown_in(path):
             for output in cell["outputs"]:
                 data = output.get("data", {})
                 texts += ["".join(output.get("text", "")), "".join(data.get("text/plain", "")),
-                          *(json.dumps(value) for mime, value in data.items() if mime.endswith("results+json"))]
+                          json.dumps(data.get(MIME, {}))]
     return set().union(*map(numbers, texts))
 
 

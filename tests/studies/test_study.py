@@ -28,7 +28,7 @@ def tiny(monkeypatch):
     monkeypatch.setattr(recipes, "RECIPES", {
         name: recipes.Recipe(r.variables, r.layer, r.intervention_size, num_steps=2, batch_size=32)
         for name, r in recipes.RECIPES.items()})
-    for module in (seed_study, recipes):
+    for module in (seed_study, recipes, anatomy, first_recipe):
         monkeypatch.setattr(module, "base_cnn", lambda seed: PyTorchCNN())
     monkeypatch.setattr(seed_study, "RECIPES", recipes.RECIPES)
     monkeypatch.setattr(seed_study, "DAS_STEPS", 2)
@@ -79,8 +79,8 @@ def test_every_experiment_runs(experiment, data, tiny, monkeypatch):
     for module in (anatomy, first_recipe):
         monkeypatch.setattr(module, "iit_train", lambda *a, **k: None)
         monkeypatch.setattr(module, "PAIRS", 60)
-    monkeypatch.setattr(first_recipe, "score_alignment", shrunk(first_recipe.score_alignment,
-                                                               {"n": 60, "n_discriminating": 20}, 4))
+    monkeypatch.setattr(recipes, "score_alignment", shrunk(recipes.score_alignment,
+                                                           {"n": 60, "n_discriminating": 20}, 4))
     rows = seed_study.run(experiment, 0, threads=torch.get_num_threads())
     wanted = {"behavior"} if experiment == "base" else {"iia", "flip_iia", "behavior"}
     assert {row["measure"] for row in rows} >= wanted | {"cpu seconds"}
@@ -90,7 +90,7 @@ def test_every_experiment_runs(experiment, data, tiny, monkeypatch):
 
 
 @pytest.mark.parametrize("call", [
-    lambda: seed_study.run("other", 0), lambda: anatomy.run_anatomy("other", None, 0, None),
+    lambda: seed_study.run("other", 0), lambda: anatomy.run_anatomy("other", 0, None),
     lambda: recipes.train_by_recipe("other", None, None)])
 def test_unknown_names_are_refused(call):
     with pytest.raises(ValueError, match="other"):

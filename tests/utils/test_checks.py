@@ -12,6 +12,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from exercise_checks import assert_diagnosed, assert_random_numbers_are_left_alone, cases
+
 from utils.checks import das as checks_das, data as checks_data, iit as checks_iit
 from utils.checks import measures as checks_measures, sweep as checks_sweep
 from utils.checks.helpers import WrongAnswer, compare
@@ -696,11 +698,6 @@ WRONG = {
 every_check = pytest.mark.parametrize("name", CHECKS)
 
 
-def cases(table):
-    return [pytest.param(name, case, id=f"{name.removeprefix('check_')}-{i}")
-            for name, found in table.items() for i, case in enumerate(found)]
-
-
 @pytest.mark.parametrize("name, solution", cases(RIGHT))
 def test_right_solutions_pass(name, solution):
     message = CHECKS[name](solution)
@@ -709,10 +706,7 @@ def test_right_solutions_pass(name, solution):
 
 @pytest.mark.parametrize("name, case", cases(WRONG))
 def test_each_mistake_gets_its_message(name, case):
-    solution, phrase = case
-    with pytest.raises(WrongAnswer, match=phrase) as caught:
-        CHECKS[name](solution)
-    assert len(str(caught.value)) < 400
+    assert_diagnosed(CHECKS[name], case)
 
 
 @every_check
@@ -741,14 +735,7 @@ def test_unfinished_functions(name):
 
 @every_check
 def test_random_numbers_are_left_alone(name):
-    torch.manual_seed(3)
-    np.random.seed(3)
-    before, numbers = torch.get_rng_state(), np.random.get_state()[1].copy()
-    CHECKS[name](RIGHT[name][0])
-    with pytest.raises(WrongAnswer):
-        CHECKS[name](WRONG[name][0][0])
-    assert torch.equal(before, torch.get_rng_state())
-    np.testing.assert_array_equal(np.random.get_state()[1], numbers)
+    assert_random_numbers_are_left_alone(CHECKS[name], RIGHT[name][0], WRONG[name][0][0])
 
 
 def test_other_errors_pass_through_with_their_traceback():

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from exercise_checks import assert_diagnosed, assert_random_numbers_are_left_alone, cases
+
 from utils.checks import own
 from utils.checks.helpers import WrongAnswer
 
@@ -321,21 +323,14 @@ WRONG = {
 every_check = pytest.mark.parametrize("name", CHECKS)
 
 
-def named(cases):
-    return [pytest.param(name, case, id=f"{name}-{i}") for name, found in cases.items() for i, case in enumerate(found)]
-
-
-@pytest.mark.parametrize("name, solution", named(RIGHT))
+@pytest.mark.parametrize("name, solution", cases(RIGHT))
 def test_right_solutions_pass(name, solution):
     assert CHECKS[name](solution).startswith("Passed: ")
 
 
-@pytest.mark.parametrize("name, case", named(WRONG))
+@pytest.mark.parametrize("name, case", cases(WRONG))
 def test_each_mistake_gets_its_message(name, case):
-    solution, phrase = case
-    with pytest.raises(WrongAnswer, match=phrase) as caught:
-        CHECKS[name](solution)
-    assert len(str(caught.value)) < 400
+    assert_diagnosed(CHECKS[name], case)
 
 
 @every_check
@@ -362,11 +357,4 @@ def test_unfinished_functions(name):
 
 @every_check
 def test_random_numbers_are_left_alone(name):
-    torch.manual_seed(3)
-    np.random.seed(3)
-    before, numbers = torch.get_rng_state(), np.random.get_state()[1].copy()
-    CHECKS[name](RIGHT[name][0])
-    with pytest.raises(WrongAnswer):
-        CHECKS[name](WRONG[name][0][0])
-    assert torch.equal(before, torch.get_rng_state())
-    np.testing.assert_array_equal(np.random.get_state()[1], numbers)
+    assert_random_numbers_are_left_alone(CHECKS[name], RIGHT[name][0], WRONG[name][0][0])
