@@ -1,26 +1,57 @@
-"""Execute the notebooks one after another; stop at the first cell that fails, naming notebook and cell.
+"""Execute the notebooks, two at a time; where a cell fails, name it and go on with the other notebooks.
 
 Run by ``make notebooks`` (into build/, as .ipynb and .html) and ``make refresh`` (in place).
 """
 import argparse
+import json
+import os
 import re
+import signal
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import nbformat
+import psutil
 from jupyter_client.kernelspec import get_kernel_spec
+from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
-from nbconvert.preprocessors import ExecutePreprocessor
+from tqdm.auto import tqdm
 
 FOLDER = Path(__file__).resolve().parent
+MEASURED = FOLDER.parent / "studies" / "benchmarks" / "results" / "notebooks.json"  # written by make refresh
+PROBE = """import time
+try:
+    import resource, sys
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+except ImportError:  # Windows
+    import psutil
+    peak = psutil.Process().memory_info().peak_wset / 2**20
+print(time.process_time(), peak)"""
 PAGE = """{% extends "lab/index.html.j2" %}
 {% block data_png scoped %}
 {%- set alt = output | get_metadata("alt", "image/png") or "" -%}
 {{ super() | replace("<img ", '<img alt="%s" ' | format(alt | escape_html), 1) }}
 {% endblock %}"""  # the template alone drops the text that is stored with a picture
+KERNEL = "python3"  # this Python, whatever the notebook names
 QUIET = "--IPKernelApp.log_level=ERROR"  # a kernel warns at each start that local sockets are not encrypted
+
+
+class Interrupted(Exception):
+    """Whoever called wants an end."""
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def failed_cell(notebook: nbformat.NotebookNode) -> int:
@@ -39,9 +70,8 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
     The kernel is named as JupyterLab names it, or it would mark the notebook as changed as soon as it is opened.
     """
     notebook.metadata.pop("widgets", None)
-    kernel = notebook.metadata.get("kernelspec", {}).get("name", "python3")
-    spec = get_kernel_spec(kernel)
-    notebook.metadata.kernelspec = {"display_name": spec.display_name, "language": spec.language, "name": kernel}
+    spec = get_kernel_spec(KERNEL)
+    notebook.metadata.kernelspec = {"display_name": spec.display_name, "language": spec.language, "name": KERNEL}
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
@@ -56,39 +86,131 @@ def write_page(notebook: nbformat.NotebookNode, page: Path) -> None:
     html, _ = HTMLExporter(raw_template=PAGE).from_notebook_node(notebook, {"metadata": {"name": page.stem}})
     html = re.sub(r'<script[^>]*src="https://[^"]*"[^>]*>\s*</script>', "", html)
     html = re.sub(r'href="([\w./-]+)\.(?:ipynb|md)([#"])', r'href="\1.html\2', html)
-    page.write_text(html, encoding="utf-8")
+    write_whole(page, html)
 
 
 def write_texts(into: Path) -> None:
     """Put the glossary and the other texts beside the executed notebooks, as they are and as pages."""
     for path in sorted(FOLDER.glob("*.md")):
         text = path.read_text(encoding="utf-8")
-        (into / path.name).write_text(text, encoding="utf-8")
+        write_whole(into / path.name, text)
         cell = nbformat.v4.new_markdown_cell(text, id="text")
         write_page(nbformat.v4.new_notebook(cells=[cell]), into / path.with_suffix(".html").name)
 
 
-def execute(path: Path, into: Path) -> bool:
-    """Execute one notebook; True where every cell ran."""
-    print(f"{path.name:40s}", end="", flush=True)
-    start = time.perf_counter()
+class Progress:
+    """One bar for all notebooks: how far each that runs is, and how long all will still take.
+
+    Args:
+        paths: all notebooks.
+        jobs: how many run at once.
+    """
+
+    def __init__(self, paths: Sequence[Path], jobs: int) -> None:
+        known = {name: found["seconds"] for name, found in read_measured()["notebooks"].items()}
+        mean = sum(known.values()) / len(known) if known else 0.0
+        self.expected = {path.stem: known.get(path.stem, mean) for path in paths}
+        self.jobs, self.stopped, self.pace = jobs, False, 1.0
+        self.running: dict[str, tuple[float, int, int]] = {}  # since when, cells that ran, all cells
+        self.bar = tqdm(total=len(paths), desc="Notebooks", unit="notebook")
+
+    def begin(self, name: str, cells: int) -> None:
+        self.running[name] = time.perf_counter(), 0, cells
+        self.show()
+
+    def step(self, name: str) -> None:
+        """A cell has run; raises ``Interrupted`` where no other is to follow."""
+        if self.stopped:
+            raise Interrupted
+        start, done, cells = self.running[name]
+        self.running[name] = start, done + 1, cells
+        self.show()
+
+    def end(self, name: str, line: str) -> None:
+        start, *_ = self.running.pop(name, (time.perf_counter(),))
+        if expected := self.expected.pop(name):
+            self.pace = (time.perf_counter() - start) / expected
+        self.bar.update()
+        self.bar.write(line)
+        self.show()
+
+    def show(self) -> None:
+        now, running = time.perf_counter(), list(self.running.items())
+        left = [self.pace * seconds for name, seconds in self.expected.items() if name not in self.running]
+        rest = [max(self.pace * self.expected[name] - (now - start), 0.0) for name, (start, *_) in running]
+        seconds = max([sum(left + rest) / self.jobs, *rest])
+        cells = ", ".join(f"{name} {done}/{cells}" for name, (_, done, cells) in running)
+        self.bar.set_postfix_str(f"{cells}, about {seconds / 60:.1f} min left" if cells else "")
+
+
+def read_measured() -> dict:
+    """What the last ``make refresh`` measured of each notebook: ``seconds``, ``cpu_seconds``, ``peak_mib``."""
+    return json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {"notebooks": {}}
+
+
+def execute(path: Path, into: Path, progress: Progress) -> tuple[str, dict[str, float] | None]:
+    """Execute one notebook, and write it if every cell ran.
+
+    Returns:
+        a line for the reader, and seconds, CPU seconds and peak memory in MiB; None in their place where a cell failed.
+    """
+    start, name = time.perf_counter(), path.stem
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+    progress.begin(name, sum(cell.cell_type == "code" for cell in notebook.cells))
+    probe = nbformat.v4.new_code_cell(PROBE)
+    notebook.cells.append(probe)
+    # the kernel works in the notebook's own folder, as in JupyterLab
+    client = NotebookClient(notebook, timeout=1800, kernel_name=KERNEL, extra_arguments=[QUIET],
+                            resources={"metadata": {"path": str(path.parent)}},
+                            on_cell_executed=lambda **_: progress.step(name))
+    inline = "module://matplotlib_inline.backend_inline"  # a backend that the shell names would leave out pictures
     try:
-        # the kernel works in the notebook's own folder, as in JupyterLab
-        executor = ExecutePreprocessor(timeout=1800, extra_arguments=[QUIET])
-        executor.preprocess(notebook, {"metadata": {"path": str(path.parent)}})
+        client.execute(env={"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", **os.environ, "MPLBACKEND": inline})
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        print(f" FAILED after {time.perf_counter() - start:.0f} s at cell {failed_cell(notebook)}\n{error}", flush=True)
-        return False
+        if progress.stopped:
+            raise Interrupted from error
+        where = f"{path.name} FAILED after {time.perf_counter() - start:.0f} s at cell {failed_cell(notebook)}"
+        return "\n".join([where, *str(error).splitlines()[-25:]]), None
+    notebook.cells.remove(probe)
+    cpu_seconds, peak_mib = map(float, probe.outputs[0].text.split())
     tidy(notebook)
-    nbformat.write(notebook, into / path.name)
+    write_whole(into / path.name, nbformat.writes(notebook) + "\n")
     if into != path.parent:
         write_page(notebook, into / path.with_suffix(".html").name)
-    print(f" {time.perf_counter() - start:5.0f} s", flush=True)
-    return True
+    seconds = time.perf_counter() - start
+    return (f"{path.name:40s} {seconds:5.0f} s, {peak_mib:5.0f} MiB",
+            {"seconds": round(seconds, 1), "cpu_seconds": round(cpu_seconds, 1), "peak_mib": round(peak_mib)})
+
+
+def execute_all(paths: Sequence[Path], into: Path, jobs: int) -> dict[str, dict[str, float] | None]:
+    """Execute notebooks, those first that take longest; what is measured of each, None for one that failed.
+
+    Raises:
+        KeyboardInterrupt: at Ctrl-C or SIGTERM, when no kernel runs any longer; what was written is whole.
+    """
+    progress = Progress(paths, jobs)
+    paths = sorted(paths, key=lambda path: progress.expected[path.stem], reverse=True)
+    found: dict[str, dict[str, float] | None] = {}
+    with progress.bar, ThreadPoolExecutor(jobs) as pool:
+        started = {pool.submit(execute, path, into, progress): path for path in paths}
+        try:
+            for future in as_completed(started):
+                path = started[future]
+                try:
+                    line, found[path.stem] = future.result()
+                except Exception as error:  # such as a file that is no notebook
+                    line, found[path.stem] = f"{path.name} FAILED: {type(error).__name__}: {error}", None
+                progress.end(path.stem, line)
+        except KeyboardInterrupt:
+            progress.stopped = True
+            pool.shutdown(wait=False, cancel_futures=True)
+            for kernel in psutil.Process().children(recursive=True):
+                kernel.kill()
+            raise
+    return found
 
 
 def main() -> int:
@@ -96,20 +218,32 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("notebooks", nargs="*", type=Path, help="which ones; all if none is named")
     parser.add_argument("--into", type=Path, default=Path("build"), help="folder for the executed copies")
+    parser.add_argument("--jobs", type=int, default=2, help="how many at once, each with one thread")
     arguments = parser.parse_args()
+    if arguments.jobs < 1:
+        parser.error(f"--jobs must be at least 1, got {arguments.jobs}")
     arguments.into.mkdir(parents=True, exist_ok=True)
+    into = arguments.into.resolve()
     paths = [p.resolve() for p in arguments.notebooks] or sorted(FOLDER.glob("*.ipynb"))
     if not paths:
         print("There is no notebook to execute.")
         return 1
-    if arguments.into.resolve() != FOLDER:
-        write_texts(arguments.into)
+    if into != FOLDER:
+        write_texts(into)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     start = time.perf_counter()
-    for path in paths:
-        if not execute(path, arguments.into.resolve()):
-            return 1
-    print(f"{len(paths)} notebooks in {time.perf_counter() - start:.0f} s")
-    return 0
+    try:
+        found = execute_all(paths, into, arguments.jobs)
+    except KeyboardInterrupt:
+        print("Interrupted: what was written is whole, no kernel runs on.")
+        return 130
+    seconds, failed = time.perf_counter() - start, [name for name, measured in found.items() if measured is None]
+    print(f"{len(found) - len(failed)} notebooks in {seconds:.0f} s"
+          + (f", {len(failed)} failed: {', '.join(failed)}" if failed else ""))
+    if into == FOLDER and not (arguments.notebooks or failed):
+        write_whole(MEASURED, json.dumps({"jobs": arguments.jobs, "seconds": round(seconds, 1),
+                                          "notebooks": dict(sorted(found.items()))}, indent=1) + "\n")
+    return int(bool(failed))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """The stored notebooks: executed in order, clean, self-contained; and the gates that guard them can fail."""
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import nbformat
+import psutil
 import pytest
 from bs4 import BeautifulSoup
 from conftest import ROOT
@@ -126,25 +129,70 @@ def test_each_term_is_linked_where_it_first_appears():
             assert not [n for n, text in enumerate(words[:first]) if term in text], f"{term} before notebook {first}"
 
 
-def small_notebook(folder, *sources):
+def small_notebook(folder, *sources, name="0_small.ipynb"):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-    path = folder / "0_small.ipynb"
+    path = folder / name
     nbformat.write(notebook, path)
     return path
 
 
-def run(*command):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+def run(*command, **variables):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
     return subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment, cwd=ROOT)
 
 
 @pytest.mark.parametrize("broken", ["raise KeyError('x')", "assert 0.9 >= 0.95", "unknown", "import os; os._exit(1)"])
-def test_execution_stops_at_a_broken_cell_and_names_it(tmp_path, broken):
-    path = small_notebook(tmp_path, "x = 1", broken, "x = 2")
-    result = run("notebooks/execute.py", str(path), "--into", str(tmp_path / "out"))
+def test_a_broken_cell_is_named_and_the_other_notebooks_go_on(tmp_path, broken):
+    path, other = small_notebook(tmp_path, "x = 1", broken, "x = 2"), small_notebook(tmp_path, "1", name="1_good.ipynb")
+    (tmp_path / "2_none.ipynb").write_text("no notebook")
+    result = run("notebooks/execute.py", str(path), str(other), str(tmp_path / "2_none.ipynb"), "--into",
+                 str(tmp_path / "out"))
     assert result.returncode == 1
-    assert "0_small.ipynb" in result.stdout and "cell 2" in result.stdout
-    assert not (tmp_path / "out" / path.name).exists()
+    assert re.search(r"^0_small.ipynb FAILED after \d+ s at cell 2$", result.stdout, re.M), result.stdout
+    assert re.search(r"^2_none.ipynb FAILED: ", result.stdout, re.M) and len(result.stdout.splitlines()) < 40
+    assert re.search(r"^1 notebooks in \d+ s, 2 failed: ", result.stdout, re.M)
+    assert {found.name for found in (tmp_path / "out").glob("[0-9]*")} == {"1_good.ipynb", "1_good.html"}
+
+
+def test_the_bar_names_what_runs_and_how_long_is_left(tmp_path):
+    names = "0_small.ipynb", "1_small.ipynb", "2_small.ipynb"
+    paths = [str(small_notebook(tmp_path, "1", "2", name=name)) for name in names]
+    result = run("notebooks/execute.py", *paths, "--into", str(tmp_path / "out"), TQDM_DISABLE="")
+    assert "0_small 1/2, 1_small" in result.stderr and "min left" in result.stderr and "3/3" in result.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("wait", [0.0, 3.0], ids=["at once", "later"])
+def test_an_interrupted_execution_leaves_no_kernel_and_no_half_file(tmp_path, number, wait):
+    paths = [str(small_notebook(tmp_path, "import time; time.sleep(300)", name=f"{i}_small.ipynb")) for i in range(3)]
+    (tmp_path / "out").mkdir()
+    command = [sys.executable, "notebooks/execute.py", *paths, "--into", str(tmp_path / "out")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        main = psutil.Process(process.pid)
+        while not (kernels := main.children(recursive=True)):
+            time.sleep(0.05)
+        time.sleep(wait)
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Interrupted" in said
+    assert not [kernel for kernel in kernels if kernel.is_running()]
+    assert not list((tmp_path / "out").glob("*small*")) and not list((tmp_path / "out").glob(".*"))
+
+
+def test_execution_runs_on_this_python_and_keeps_the_pictures(tmp_path):
+    """Whatever kernel the notebook names, and whatever backend the shell has."""
+    path = small_notebook(tmp_path, "import sys; print(sys.executable)",
+                          "from utils.plot_utils import plt\nplt.plot([1])\nplt.show()")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.kernelspec = {"name": "conda-env-other-py", "display_name": "Other", "language": "python"}
+    nbformat.write(notebook, path)
+    result = run("notebooks/execute.py", str(path), "--into", str(tmp_path / "out"), MPLBACKEND="Agg")
+    assert result.returncode == 0, result.stdout
+    notebook = nbformat.read(tmp_path / "out" / path.name, as_version=4)
+    assert notebook.cells[0].outputs[0].text.strip() == sys.executable
+    assert [output for output in notebook.cells[1].outputs if "image/png" in output.get("data", {})]
+    assert notebook.metadata.kernelspec.name == "python3"
 
 
 def test_execution_writes_notebook_and_page(tmp_path):
@@ -154,7 +202,7 @@ def test_execution_writes_notebook_and_page(tmp_path):
     notebook.cells.append(nbformat.v4.new_markdown_cell("[next](other.ipynb), [base](glossary.md#base)"))
     nbformat.write(notebook, path)
     result = run("notebooks/execute.py", str(path), "--into", str(tmp_path / "out"))
-    assert result.returncode == 0 and "0_small.ipynb" in result.stdout and " s\n" in result.stdout
+    assert result.returncode == 0 and "0_small.ipynb" in result.stdout and " s, " in result.stdout
     page = (tmp_path / "out" / "0_small.html").read_text()
     pictures = BeautifulSoup(page, "html.parser").select("img")
     assert [picture["alt"] for picture in pictures] == ['A line < a bar, "told"']
