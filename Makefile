@@ -5,6 +5,7 @@
 #   make learner        copies without solutions, in build/learner/
 #   make slides         a talk from each notebook, in build/slides/
 #   make book           the series as a site, in build/book/, complete without a network
+#   make epub           the same as one file for a reading device, or to print
 #   make explorer       the explorer as a page of its own, on this machine only
 # For those who take part
 #   make lint           ruff, mypy and codespell
@@ -26,7 +27,7 @@ TABLES ?= small
 WIDGET_EXTENSIONS := anywidget @jupyter-widgets/jupyterlab-manager @voila-dashboards/widgets-manager8
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: notebooks lint test lab check learner slides book explorer refresh models study own-networks sweep
+.PHONY: notebooks lint test lab check learner slides book epub explorer refresh models study own-networks sweep
 .PHONY: bench bench-slow bench-quality clean
 .DELETE_ON_ERROR:
 
@@ -80,6 +81,10 @@ book: $(VENV)/.installed-book
 	rm -rf build/book
 	$(BIN)/python -m sphinx -E -W --keep-going -q -c book -d build/book-cache . build/book
 	@echo "Open build/book/index.html"
+
+epub: $(VENV)/.installed-book
+	$(BIN)/python -m sphinx -b epub -E -W --keep-going -q -c book -d build/book-cache . build/epub
+	@echo "build/epub/inducing-causal-structure.epub"
 
 explorer: $(VENV)/.installed-workshop
 	JUPYTER_PATH=$(CURDIR)/workshop $(BIN)/voila notebooks/explorer.ipynb --Voila.ip=127.0.0.1 --template=explorer \

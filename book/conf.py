@@ -27,6 +27,7 @@ from studies.results import MIME, read_results  # noqa: E402
 from utils import __version__  # noqa: E402
 
 EXPLORER_NOTE = "\n\nHere you see a picture. [The explorer's page](../book/explorer.md) answers without a kernel."
+PAPER_NOTE = "<p><em>Here the sliders are left out: they need the site, which <code>make book</code> builds.</em></p>"
 HEADLINE_NOTEBOOK, HEADLINE_CELL = "5_stress_test_the_alignment.ipynb", "06b5780e"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 alts: dict[str, str] = {}  # what is told of a picture, by the name of the file that myst-nb makes of it
@@ -37,7 +38,7 @@ version = release = __version__
 root_doc = "book/index"
 exclude_patterns = [".venv", ".git", "build", "**/node_modules", "**/.ipynb_checkpoints"]
 include_patterns = ["README.md", "CONTRIBUTING.md", "book/*.md", "book/api/*.rst", "notebooks/*.ipynb",
-                    "notebooks/*.md", "workshop/README.md"]
+                    "notebooks/*.md", "workshop/*.md"]
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 templates_path = [str(HERE / "_templates")]  # autosummary would look for a relative one in the source folder
 highlight_language = "none"
@@ -72,13 +73,20 @@ html_theme_options = {
     "footer_end": [],
 }
 html_context = {"default_mode": "auto"}
-html_sidebars = dict.fromkeys(["README", "CONTRIBUTING", "workshop/README", "notebooks/glossary", "book/explorer",
-                               "_modules/**"], [])
+html_sidebars = dict.fromkeys(["README", "CONTRIBUTING", "notebooks/glossary", "book/explorer", "_modules/**"], [])
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_additional_pages = {"index": "redirect.html"}
 html_copy_source = False
 html_show_search_summary = False  # the script would fetch the pages found, which browsers refuse in a plain folder
+
+epub_title, epub_basename = TITLE, "inducing-causal-structure"
+epub_author = epub_publisher = f'The authors of "{TITLE}"'
+epub_copyright = "Text and pictures: CC BY 4.0; code: MIT License"
+epub_description = "A hands-on series: distributed alignment search and interchange intervention training of a small CNN."
+epub_uid, epub_identifier = "series", f"inducing-causal-structure-{version}"
+epub_tocscope, epub_tocdup = "includehidden", False
+epub_exclude_files = ["index.xhtml", "_static/explorer.css"]  # the redirection, and what the explorer's page needs
 
 
 def write_generated(app: Sphinx, config: Config) -> None:
@@ -103,6 +111,8 @@ def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:
     """Note what is told of the pictures, fold solutions, drop what a page cannot show."""
     if docname == "README":  # the landing page has this title too
         source[0] = source[0].replace(f"# {TITLE}", "# Installation and results", 1)
+    if docname == "workshop/README":  # which GitHub shows too
+        source[0] += "\n```{toctree}\n:hidden:\n:glob:\n\n*\n```\n"
     if not app.env.doc2path(docname).suffix == ".ipynb":
         return
     notebook = json.loads(source[0])
@@ -137,6 +147,20 @@ def name_folds(app: Sphinx, page: str, template: str, context: dict, doctree: ob
         context["body"] = context["body"].replace(' aria-label="Toggle hidden content"', "")
 
 
+def print_page(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
+    """Make of a page what XHTML allows and a reader without a browser can use: all folds open, no explorer."""
+    if app.builder.name != "epub":
+        return
+    context["css_files"] = [style for style in context["css_files"] if "mystnb" not in str(style.filename)]  # not copied
+    if "body" in context:
+        body = re.sub(r"<style scoped>.*?</style>", "", context["body"], flags=re.DOTALL)
+        body = re.sub(r'<link rel="stylesheet" href="../_static/explorer.css">.*</script>', PAPER_NOTE, body,
+                      flags=re.DOTALL)
+        body = re.sub(r"<summary>\s*<p[^>]*>Show the solution</p>.*?</summary>", "<summary>Solution</summary>", body,
+                      flags=re.DOTALL)
+        context["body"] = body.replace("<details", '<details open="open"')
+
+
 def skip_aliases(app: Sphinx, what: str, name: str, member: object, skip: bool, options: object) -> bool | None:
     """Leave out the fields of named tuples, which the docstring of their class describes."""
     return True if str(member.__doc__).startswith("Alias for field number") else None
@@ -150,7 +174,7 @@ def visit_math(translator: nodes.NodeVisitor, node: nodes.Element) -> None:
 
 def write_explorer(app: Sphinx, error: Exception | None) -> None:
     """Write the networks that the explorer's page asks."""
-    if not error and app.builder.format == "html" and "book/explorer" in app.env.found_docs:
+    if not error and app.builder.name == "html" and "book/explorer" in app.env.found_docs:
         from book.export import write_networks  # here: torch and pyvene take seconds to import
 
         write_networks(app.outdir / "_static" / "explorer-networks.js")
@@ -163,5 +187,6 @@ def setup(app: Sphinx) -> None:
     app.connect("source-read", prepare_notebook)
     app.connect("doctree-read", describe_pictures)
     app.connect("html-page-context", name_folds)
+    app.connect("html-page-context", print_page)
     app.connect("autodoc-skip-member", skip_aliases)
     app.connect("build-finished", write_explorer)
