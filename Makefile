@@ -83,6 +83,7 @@ book: $(VENV)/.installed-book
 	@echo "Open build/book/index.html"
 
 epub: $(VENV)/.installed-book
+	rm -rf build/epub
 	$(BIN)/python -m sphinx -b epub -E -W --keep-going -q -c book -d build/book-cache . build/epub
 	@echo "build/epub/inducing-causal-structure.epub"
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import posixpath
 import re
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 from PIL import Image
 from sphinx.application import Sphinx
+from sphinx.builders.epub3 import Epub3Builder
 from sphinx.config import Config
 from sphinx.errors import ExtensionError
 
@@ -81,12 +83,22 @@ html_copy_source = False
 html_show_search_summary = False  # the script would fetch the pages found, which browsers refuse in a plain folder
 
 epub_title, epub_basename = TITLE, "inducing-causal-structure"
-epub_author = epub_publisher = f'The authors of "{TITLE}"'
+epub_author = epub_publisher = epub_contributor = f'The authors of "{TITLE}"'
 epub_copyright = "Text and pictures: CC BY 4.0; code: MIT License"
-epub_description = "A hands-on series: distributed alignment search and interchange intervention training of a small CNN."
+epub_description = "A hands-on series: distributed alignment search and interchange intervention training of a CNN."
 epub_uid, epub_identifier = "series", f"inducing-causal-structure-{version}"
 epub_tocscope, epub_tocdup = "includehidden", False
 epub_exclude_files = ["index.xhtml", "_static/explorer.css"]  # the redirection, and what the explorer's page needs
+
+
+class EpubBuilder(Epub3Builder):
+    """Sphinx's own, for a root document in a folder: it would leave ``book/../notebooks`` out of the reading order."""
+
+    def get_toc(self) -> None:
+        """Collect the contents, each by the name of its file."""
+        super().get_toc()
+        for entry in self.refnodes:
+            entry["refuri"] = posixpath.normpath(entry["refuri"])
 
 
 def write_generated(app: Sphinx, config: Config) -> None:
@@ -151,7 +163,8 @@ def print_page(app: Sphinx, page: str, template: str, context: dict, doctree: ob
     """Make of a page what XHTML allows and a reader without a browser can use: all folds open, no explorer."""
     if app.builder.name != "epub":
         return
-    context["css_files"] = [style for style in context["css_files"] if "mystnb" not in str(style.filename)]  # not copied
+    # myst-nb copies its style only when the file is closed
+    context["css_files"] = [style for style in context["css_files"] if "mystnb" not in str(style.filename)]
     if "body" in context:
         body = re.sub(r"<style scoped>.*?</style>", "", context["body"], flags=re.DOTALL)
         body = re.sub(r'<link rel="stylesheet" href="../_static/explorer.css">.*</script>', PAPER_NOTE, body,
@@ -182,6 +195,7 @@ def write_explorer(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    app.add_builder(EpubBuilder, override=True)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
     app.connect("config-inited", write_generated)
     app.connect("source-read", prepare_notebook)
