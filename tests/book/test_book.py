@@ -15,8 +15,8 @@ from studies.results import read_results
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 TEXTS = ["real_networks", "from_an_earlier_notebook", "pyvene"]
 KINDS = ["book/index", "book/explorer", "book/notebooks", "book/api", "book/api/utils.das_utils",
-         "_modules/utils/das_utils", "README", "CONTRIBUTING", "workshop/README", "notebooks/glossary",
-         "notebooks/explorer", "notebooks/template", *(f"notebooks/{name}" for name in TEXTS),
+         "_modules/utils/das_utils", "README", "CONTRIBUTING", "workshop/README", "workshop/mistakes",
+         "notebooks/glossary", "notebooks/explorer", "notebooks/template", *(f"notebooks/{name}" for name in TEXTS),
          *(f"notebooks/{path.stem}" for path in NOTEBOOKS)]
 
 
