@@ -30,11 +30,21 @@ export OMP_WAIT_POLICY ?= PASSIVE
 .PHONY: bench bench-slow bench-quality clean
 .DELETE_ON_ERROR:
 
+# An environment that was moved, whose Python is gone or another, or that lacks pip is built anew.
+PTH := import pip, pathlib as p, sysconfig; pth = p.Path(sysconfig.get_path('purelib'), 'tutorial.pth')
+WHOLE := $(shell $(BIN)/python -c "$(PTH); print(pth.read_text().strip() == str(p.Path.cwd()))" 2>/dev/null)
+ifneq ($(WHOLE),True)
+.PHONY: $(VENV)/.installed
+endif
+
 $(VENV)/.installed: requirements.txt constraints.txt
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || \
+ifneq ($(WHOLE),True)
+	@test ! -L $(VENV) || rm $(VENV)  # what a link leads to is somebody's
+	@$(PYTHON) -m venv --clear $(VENV) || \
 	  { echo "$(PYTHON) -m venv failed. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	$(BIN)/python -c "$(PTH); pth.write_text(str(p.Path.cwd()))"
+endif
 	$(BIN)/python -m pip install -r requirements.txt
-	$(BIN)/python -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'tutorial.pth').write_text('$(CURDIR)\n')"
 	touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed tests/requirements.txt workshop/requirements.txt book/requirements.txt studies/benchmarks/requirements.txt
@@ -65,7 +75,7 @@ test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations 10
 
 lab: $(VENV)/.installed
-	$(BIN)/jupyter lab --notebook-dir=$(FOLDER)
+	$(BIN)/python -m jupyterlab --notebook-dir="$(FOLDER)"
 
 check: $(VENV)/.installed
 	$(BIN)/python workshop/check.py
@@ -82,7 +92,7 @@ book: $(VENV)/.installed-book
 	@echo "Open build/book/index.html"
 
 explorer: $(VENV)/.installed-workshop
-	JUPYTER_PATH=$(CURDIR)/workshop $(BIN)/voila notebooks/explorer.ipynb --Voila.ip=127.0.0.1 --template=explorer \
+	JUPYTER_PATH=workshop $(BIN)/python -m voila notebooks/explorer.ipynb --Voila.ip=127.0.0.1 --template=explorer \
 	  $(addprefix --VoilaConfiguration.extension_allowlist=,$(WIDGET_EXTENSIONS))
 
 refresh: $(VENV)/.installed
