@@ -48,16 +48,23 @@ def read_results(folder: Path) -> dict[str, float]:
     """All figures stored in the notebooks of a folder, as one dict.
 
     Raises:
-        ValueError: two notebooks store a figure of the same name.
+        ValueError: a file is no notebook, its figures are no numbers, or two store a figure of the same name.
     """
     found: dict[str, float] = {}
     for path in sorted(folder.glob("[0-9]*.ipynb")):
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            for output in cell.get("outputs", []):
-                figures = output.get("data", {}).get(MIME, {})
-                if repeated := figures.keys() & found.keys():
-                    raise ValueError(f"{path.name} stores figures that another notebook stored: {sorted(repeated)}")
-                found.update(figures)
+        try:
+            outputs = [output for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+                       for output in cell.get("outputs", [])]
+            stored = [dict(output.get("data", {}).get(MIME, {})) for output in outputs]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(f"{path.name} is not a notebook of format 4: {error!r:.100}") from error
+        for figures in stored:
+            wrong = [name for name, value in figures.items() if type(value) not in (int, float)]
+            if wrong:
+                raise ValueError(f"{path.name} stores figures that are no numbers: {wrong}")
+            if repeated := figures.keys() & found.keys():
+                raise ValueError(f"{path.name} stores figures that another notebook stored: {sorted(repeated)}")
+            found.update(figures)
     return found
 
 

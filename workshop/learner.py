@@ -19,6 +19,10 @@ from nbformat import NotebookNode
 from nbgrader.nbgraderformat import MetadataValidator, SchemaTooNewError, SchemaTooOldError
 from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, ClearSolutions
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # without make, nothing else puts it there
+
+from workshop.reading import read_notebook  # noqa: E402
+
 SOURCES = Path(__file__).resolve().parent.parent / "notebooks"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 STUB = '# Your code here\nraise NotImplementedError("Exercise {}: replace this line by your code")'
@@ -144,29 +148,17 @@ def restore(made: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def read(path: Path) -> NotebookNode:
-    """Read a notebook; ValueError for a file that is none."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        nbformat.validate(json.loads(text))  # reads would only log what is wrong
-        return nbformat.reads(text, as_version=4)
-    except (ValueError, AttributeError, ImportError, nbformat.ValidationError) as error:
-        where = [*getattr(error, "absolute_path", [])]
-        cell = f", cell {where[1] + 1}" if where[:1] == ["cells"] and len(where) > 1 else ""
-        raise ValueError(f"{path.name}{cell}: not a valid notebook: {str(error).splitlines()[0]}") from error
-
-
 def worked_in(path: Path) -> bool:
     """Whether a file is there that is no copy as it was written; executing a copy's cells does not count."""
     try:
-        return path.exists() and (made := read(path)).metadata.get("learner_copy") != stamp(made)
+        return path.exists() and (made := read_notebook(path)).metadata.get("learner_copy") != stamp(made)
     except ValueError:
         return True
 
 
 def write_copies(folder: Path, into: Path, force: bool = False) -> list[Path]:
     """Write the copies of all notebooks in ``folder``; ValueError, and nothing written, where one cannot be made."""
-    notebooks = {path.name: read(path) for path in sorted(folder.glob("[0-9]*.ipynb"))}
+    notebooks = {path.name: read_notebook(path) for path in sorted(folder.glob("[0-9]*.ipynb"))}
     require(notebooks, f"there is no notebook in {folder.name}")
     require(into.resolve() != folder.resolve(), "the copies must not replace the notebooks themselves")
     for name, notebook in notebooks.items():

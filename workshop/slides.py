@@ -18,6 +18,10 @@ from bs4 import BeautifulSoup
 from nbconvert import SlidesExporter
 from traitlets.config import Config
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # without make, nothing else puts it there
+
+from workshop.reading import read_notebook  # noqa: E402
+
 FOLDER = Path(__file__).resolve().parent
 FONTS = "dist/theme/fonts/source-sans-pro"
 VENDOR = ("LICENSE", "dist/reveal.css", "dist/reveal.js", "dist/theme/white.css", f"{FONTS}/*", "plugin/notes/notes.js")
@@ -67,7 +71,7 @@ def for_slides(name: str, notebook: nbformat.NotebookNode) -> nbformat.NotebookN
 
 def presentation(path: Path, pages: dict[str, str]) -> tuple[str, str, int]:
     """Page, title and number of slides of one notebook; ``pages`` names the page of every notebook."""
-    notebook = for_slides(path.name, nbformat.read(path, as_version=4))
+    notebook = for_slides(path.name, read_notebook(path))
     template = (FOLDER / "slides.html.j2").read_text(encoding="utf-8")
     exporter = SlidesExporter(raw_template=template, exclude_anchor_links=True, exclude_input_prompt=True,
                               exclude_output_prompt=True,
@@ -156,7 +160,7 @@ def main() -> int:
     paths = arguments.notebooks or sorted((FOLDER.parent / "notebooks").glob("[0-9]*.ipynb"))
     try:
         print("\n".join(write_slides([path.resolve() for path in paths], arguments.into.resolve())))
-    except Refused as refusal:
+    except (Refused, ValueError) as refusal:
         print(refusal)
         return 1
     return 0
