@@ -37,7 +37,7 @@ version = release = __version__
 root_doc = "book/index"
 exclude_patterns = [".venv", ".git", "build", "**/node_modules", "**/.ipynb_checkpoints"]
 include_patterns = ["README.md", "CONTRIBUTING.md", "book/*.md", "book/api/*.rst", "notebooks/*.ipynb",
-                    "notebooks/*.md", "workshop/README.md"]
+                    "notebooks/*.md", "workshop/*.md"]
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 templates_path = [str(HERE / "_templates")]  # autosummary would look for a relative one in the source folder
 highlight_language = "none"
@@ -72,7 +72,7 @@ html_theme_options = {
     "footer_end": [],
 }
 html_context = {"default_mode": "auto"}
-html_sidebars = dict.fromkeys(["README", "CONTRIBUTING", "workshop/README", "notebooks/glossary", "book/explorer",
+html_sidebars = dict.fromkeys(["README", "CONTRIBUTING", "workshop/*", "notebooks/glossary", "book/explorer",
                                "_modules/**"], [])
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]

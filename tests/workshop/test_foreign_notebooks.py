@@ -107,7 +107,8 @@ def test_a_foreign_notebook_gives_its_figures_and_a_page(foreign, tmp_path):
 @pytest.mark.parametrize("text, message", [
     ("", "Expecting value"), ("[]", "'list' object"), ("{}", ""), ('{"nbformat": 4}', "cells"),
     ('{"nbformat": 4, "cells": 3}', ""), ('{"nbformat": 4, "cells": [3], "nbformat_minor": 5}', ""),
-    ('{"nbformat": "4", "cells": []}', ""), ("[" * 100_000, "maximum recursion depth"), ('{"nbformat": 9, "cells": []}', ""),
+    ('{"nbformat": "4", "cells": []}', ""), ("[" * 100_000, "maximum recursion depth"),
+    ('{"nbformat": 9, "cells": []}', ""),
     (json.dumps(talk(nbformat_minor="5")), ""), (json.dumps(talk(metadata=[])), ""),
     (json.dumps(talk(cells=[*talk()["cells"], {"cell_type": "code"}])), "0_talk.ipynb, cell 6: "),
     (json.dumps(talk(cells=[{**talk()["cells"][0], "id": "no id!"}])), "0_talk.ipynb, cell 1: "),
