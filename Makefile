@@ -1,8 +1,8 @@
 # For readers
 #   make notebooks      execute every notebook into build/
-#   make lab            JupyterLab on the notebooks
+#   make lab            JupyterLab on learner's copies of the notebooks; FOLDER=notebooks for those with solutions
 #   make check          is this machine ready?
-#   make learner        copies without solutions, in build/learner/
+#   make learner        learner's copies anew, in build/learner/, solutions in folds; SOLUTIONS=none for none at all
 #   make slides         a talk from each notebook, in build/slides/
 #   make book           the series as a site, in build/book/, complete without a network
 #   make explorer       the explorer as a page of its own, on this machine only
@@ -21,7 +21,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-FOLDER ?= notebooks
+FOLDER ?= build/learner
+SOLUTIONS ?= folded
 TABLES ?= small
 WIDGET_EXTENSIONS := anywidget @jupyter-widgets/jupyterlab-manager @voila-dashboards/widgets-manager8
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -74,14 +75,17 @@ lint: $(VENV)/.installed-tests
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations 10
 
-lab: $(VENV)/.installed
+lab: $(VENV)/.installed $(filter build/learner,$(FOLDER))
 	$(BIN)/python -m jupyterlab --notebook-dir="$(FOLDER)"
 
 check: $(VENV)/.installed
 	$(BIN)/python workshop/check.py
 
 learner: $(VENV)/.installed-workshop
-	$(BIN)/python workshop/learner.py --into build/learner
+	$(BIN)/python workshop/learner.py --into build/learner --solutions $(SOLUTIONS)
+
+build/learner:
+	@$(MAKE) --no-print-directory learner
 
 slides: $(VENV)/.installed
 	$(BIN)/python workshop/slides.py --into build/slides

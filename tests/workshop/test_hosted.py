@@ -15,7 +15,8 @@ from packaging.requirements import Requirement
 PAGE = (ROOT / "workshop" / "hosted.md").read_text()
 CELL = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
 THEIRS = {"jupyterlab": "3.6.8", "ipykernel": "6.17.1", "nbconvert": "7.16.6", "nbformat": "5.10.4",
-          "ipython": "7.34.0", "jupyter_client": "7.4.9", "jupyter_server": "2.14.0", "tornado": "6.5.1", "traitlets": "5.7.1"}
+          "ipython": "7.34.0", "jupyter_client": "7.4.9",
+          "jupyter_server": "2.14.0", "tornado": "6.5.1", "traitlets": "5.7.1"}
 
 
 def read_requirements(name):

@@ -69,11 +69,11 @@ def test_make_works_in_any_folder(tmp_path, name):
 
 def test_an_environment_that_works_is_left_alone(tmp_path):
     repository = Repository(tmp_path, "here")
-    assert "made anew" in repository.make("lab").stdout
-    assert len(repository.told("lab")) == 1  # pip is not asked again
+    assert "made anew" in repository.make("lab", "FOLDER=x").stdout
+    assert len(repository.told("lab", "FOLDER=x")) == 1  # pip is not asked again
     (repository.root / "requirements.txt").touch()
     os.utime(repository.root / "requirements.txt", (2e9, 2e9))
-    result = repository.make("lab")
+    result = repository.make("lab", "FOLDER=x")
     assert "made anew" not in result.stdout and '"install"' in result.stdout
 
 
@@ -107,24 +107,24 @@ def test_a_broken_environment_is_built_anew(tmp_path, damage):
     result = repository.make("explorer")
     assert result.returncode == 0 and "made anew" in result.stdout and not result.stderr, result.stderr
     assert str(repository.root) in repository.path()
-    assert [call[2:3] for call in repository.told("lab")] != [["install"]]
+    assert [call[2:3] for call in repository.told("lab", "FOLDER=x")] != [["install"]]
 
 
 def test_an_environment_elsewhere_is_left_as_it_is(tmp_path):
     """A link in the place of .venv leads to the environment of another copy."""
     other, repository = Repository(tmp_path / "other", "there"), Repository(tmp_path, "here")
-    other.told("lab")
+    other.told("lab", "FOLDER=x")
     (repository.root / ".venv").symlink_to(other.root / ".venv")
-    assert "made anew" in repository.make("lab").stdout and str(repository.root) in repository.path()
-    assert "made anew" not in other.make("lab").stdout and str(other.root) in other.path()
+    assert "made anew" in repository.make("lab", "FOLDER=x").stdout and str(repository.root) in repository.path()
+    assert "made anew" not in other.make("lab", "FOLDER=x").stdout and str(other.root) in other.path()
 
 
 def test_an_interrupted_installation_goes_on(tmp_path):
     """Nothing that pip has installed before is thrown away."""
     repository = Repository(tmp_path, "here")
-    repository.told("lab")
+    repository.told("lab", "FOLDER=x")
     (repository.root / ".venv/.installed").unlink()
-    result = repository.make("lab")
+    result = repository.make("lab", "FOLDER=x")
     assert "made anew" not in result.stdout and '"install"' in result.stdout
 
 
@@ -132,5 +132,16 @@ def test_a_python_without_venv_is_named(tmp_path):
     repository = Repository(tmp_path, "here")
     repository.python.write_text("#!/bin/sh\nexit 1\n")
     for _ in range(2):  # the second time, too
-        result = repository.make("lab")
+        result = repository.make("lab", "FOLDER=x")
         assert result.returncode and "On Debian and Ubuntu: apt install python3-venv" in result.stdout
+
+
+def test_lab_opens_learners_copies_and_makes_them_once(tmp_path):
+    repository = Repository(tmp_path, "here")
+    (repository.root / "workshop/learner.py").write_text(STUB + "pathlib.Path('build/learner').mkdir(parents=True)\n")
+    *_, made, lab = repository.told("lab")
+    assert made[2:] == ["--into", "build/learner", "--solutions", "folded"]
+    assert lab[2:] == ["--notebook-dir=build/learner"] == repository.told("lab")[-1][2:]
+    assert len(repository.told("lab")) == 1  # what somebody has written into a copy stays
+    (repository.root / "build/learner").rmdir()
+    assert repository.told("learner", "SOLUTIONS=none")[-1][-1] == "none"
