@@ -188,6 +188,7 @@ def main() -> int:
     parser.add_argument("--force", action="store_true", help="write over copies in which somebody has worked")
     parser.add_argument("--solutions", choices=("folded", "none"), default="folded", help="in folds, or nowhere")
     arguments = parser.parse_args()
+    sys.stdout.reconfigure(errors="backslashreplace")  # a Windows console may lack a letter
     try:
         written = write_copies(SOURCES, arguments.into, arguments.force, arguments.solutions == "folded")
     except ValueError as error:

@@ -157,6 +157,7 @@ def main() -> int:
     parser.add_argument("notebooks", nargs="*", type=Path, help="which ones; all numbered ones if none is named")
     parser.add_argument("--into", type=Path, default=Path("build/slides"), help="folder for the presentations")
     arguments = parser.parse_args()
+    sys.stdout.reconfigure(errors="backslashreplace")  # a Windows console may lack a letter
     paths = arguments.notebooks or sorted((FOLDER.parent / "notebooks").glob("[0-9]*.ipynb"))
     try:
         print("\n".join(write_slides([path.resolve() for path in paths], arguments.into.resolve())))

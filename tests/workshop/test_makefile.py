@@ -10,7 +10,8 @@ from conftest import ROOT
 
 pytestmark = [pytest.mark.skipif(os.name != "posix", reason="make's shell"),
               pytest.mark.skipif(not shutil.which("make"), reason="make is missing")]
-AWKWARD = ["two words", "Ada's \"two\" words", "$HOME and `ls`", "100% & (x); déjà#vu"]
+AWKWARD = ["two words", "Ada's \"two\" words", "$HOME and `ls`", "100% & (x); déjà#vu",
+           "/".join(["long" * 25] * 3)]
 STUB = "import json, os, pathlib, sys\nprint(json.dumps([__file__, os.environ.get('JUPYTER_PATH'), *sys.argv[1:]]))\n"
 PYTHON = """#!/bin/sh
 # python3 -m venv --clear .venv, with packages that tell how they were called in place of real ones
@@ -54,7 +55,7 @@ class Repository:
         return json.loads(found.stdout)
 
 
-@pytest.mark.parametrize("name", AWKWARD)
+@pytest.mark.parametrize("name", AWKWARD, ids=lambda name: name[:20])
 def test_make_works_in_any_folder(tmp_path, name):
     repository = Repository(tmp_path, name)
     told = repository.told("explorer")
