@@ -96,7 +96,7 @@ book: $(VENV)/.installed-book
 	@echo "Open build/book/index.html"
 
 explorer: $(VENV)/.installed-workshop
-	JUPYTER_PATH=workshop $(BIN)/python -m voila notebooks/explorer.ipynb --Voila.ip=127.0.0.1 --template=explorer \
+	JUPYTER_PATH=workshop $(BIN)/python -m voila notebooks/explorer.ipynb --Voila.ip=127.0.0.1 --show_tracebacks=False --template=explorer \
 	  $(addprefix --VoilaConfiguration.extension_allowlist=,$(WIDGET_EXTENSIONS))
 
 refresh: $(VENV)/.installed
