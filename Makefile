@@ -84,15 +84,16 @@ check: $(VENV)/.installed
 learner: $(VENV)/.installed-workshop
 	$(BIN)/python workshop/learner.py --into build/learner --solutions $(SOLUTIONS)
 
-build/learner:
+build/learner:  # comes whole, by one rename
 	@$(MAKE) --no-print-directory learner
 
 slides: $(VENV)/.installed
 	$(BIN)/python workshop/slides.py --into build/slides
 
 book: $(VENV)/.installed-book
-	rm -rf build/book
-	$(BIN)/python -m sphinx -E -W --keep-going -q -c book -d build/book-cache . build/book
+	rm -rf build/book.part
+	$(BIN)/python -m sphinx -E -W --keep-going -q -c book -d build/book-cache . build/book.part
+	rm -rf build/book && mv build/book.part build/book
 	@echo "Open build/book/index.html"
 
 explorer: $(VENV)/.installed-workshop

@@ -1,5 +1,6 @@
 """Figures that a notebook leaves behind in its outputs, and the README's table that is written from them."""
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -119,9 +120,10 @@ def results_table(figures: dict[str, float]) -> str:
 
 
 def write_readme(readme: Path, folder: Path) -> None:
-    """Write the results table between its two markers in the README.
+    """Write the results table between its two markers in the README, which is replaced at once or not at all.
 
     Raises:
+        OSError: the disk is full, or the folder read-only.
         ValueError: the markers are missing, or a figure is.
     """
     text = readme.read_text(encoding="utf-8")
@@ -132,4 +134,9 @@ def write_readme(readme: Path, folder: Path) -> None:
     except KeyError as error:
         raise ValueError(f"no notebook stores the figure {error}") from error
     head, tail = text.split(START)[0], text.split(END)[1]
-    readme.write_text(f"{head}{START}\n{table}\n{END}{tail}", encoding="utf-8")
+    part = readme.with_name(f".{readme.name}.part")
+    try:
+        part.write_text(f"{head}{START}\n{table}\n{END}{tail}", encoding="utf-8")
+        os.replace(part, readme)
+    finally:
+        part.unlink(missing_ok=True)

@@ -8,12 +8,10 @@ import ast
 import copy
 import hashlib
 import json
-import os
 import platform
 import re
 import shutil
 import sys
-import tempfile
 import textwrap
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, ClearSolution
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # without make, nothing else puts it there
 
 from workshop.reading import read_notebook  # noqa: E402
+from workshop.writing import whole_files  # noqa: E402
 
 SOURCES = Path(__file__).resolve().parent.parent / "notebooks"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -169,15 +168,12 @@ def write_copies(folder: Path, into: Path, force: bool = False, fold: bool = Tru
     kept = [name for name in notebooks if worked_in(into / name)]
     require(force or not kept, f"Somebody may have worked in {', '.join(kept)}: its code or text is not as it was "
             f"written to {into}. Move it away, or write over it with --force.")
-    into.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=into) as temporary:
+    with whole_files(into) as new:
         for name, notebook in notebooks.items():
-            nbformat.write(learner_copy(notebook, fold), Path(temporary) / name)
+            nbformat.write(learner_copy(notebook, fold), new / name)
         for path in (*folder.glob("*.md"), *folder.glob("template.ipynb")):
             if path.suffix == ".md" or not (into / path.name).exists():  # a template may have been filled in
-                shutil.copy(path, temporary)
-        for path in Path(temporary).iterdir():
-            os.replace(path, into / path.name)
+                shutil.copy(path, new)
     return [into / name for name in notebooks]
 
 
@@ -191,7 +187,7 @@ def main() -> int:
     sys.stdout.reconfigure(errors="backslashreplace")  # a Windows console may lack a letter
     try:
         written = write_copies(SOURCES, arguments.into, arguments.force, arguments.solutions == "folded")
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"No copy was written. {error}", file=sys.stderr)
         return 1
     print(f"{len(written)} learner's copies in {arguments.into}")
