@@ -1,8 +1,8 @@
 # For readers
 #   make notebooks      execute every notebook into build/
-#   make lab            JupyterLab on the notebooks
+#   make lab            JupyterLab on learner's copies of the notebooks; FOLDER=notebooks for those with solutions
 #   make check          is this machine ready?
-#   make learner        copies without solutions, in build/learner/
+#   make learner        learner's copies anew, in build/learner/, solutions in folds; SOLUTIONS=none for none at all
 #   make slides         a talk from each notebook, in build/slides/
 #   make book           the series as a site, in build/book/, complete without a network
 #   make epub           the same as one file for a reading device, or to print
@@ -22,7 +22,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-FOLDER ?= notebooks
+FOLDER ?= build/learner
+SOLUTIONS ?= folded
 TABLES ?= small
 WIDGET_EXTENSIONS := anywidget @jupyter-widgets/jupyterlab-manager @voila-dashboards/widgets-manager8
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -31,11 +32,21 @@ export OMP_WAIT_POLICY ?= PASSIVE
 .PHONY: bench bench-slow bench-quality clean
 .DELETE_ON_ERROR:
 
+# An environment that was moved, whose Python is gone or another, or that lacks pip is built anew.
+PTH := import pip, pathlib as p, sysconfig; pth = p.Path(sysconfig.get_path('purelib'), 'tutorial.pth')
+WHOLE := $(shell $(BIN)/python -c "$(PTH); print(pth.read_text().strip() == str(p.Path.cwd()))" 2>/dev/null)
+ifneq ($(WHOLE),True)
+.PHONY: $(VENV)/.installed
+endif
+
 $(VENV)/.installed: requirements.txt constraints.txt
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || \
+ifneq ($(WHOLE),True)
+	@test ! -L $(VENV) || rm $(VENV)  # what a link leads to is somebody's
+	@$(PYTHON) -m venv --clear $(VENV) || \
 	  { echo "$(PYTHON) -m venv failed. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	$(BIN)/python -c "$(PTH); pth.write_text(str(p.Path.cwd()))"
+endif
 	$(BIN)/python -m pip install -r requirements.txt
-	$(BIN)/python -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'tutorial.pth').write_text('$(CURDIR)\n')"
 	touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed tests/requirements.txt workshop/requirements.txt book/requirements.txt studies/benchmarks/requirements.txt
@@ -65,21 +76,25 @@ lint: $(VENV)/.installed-tests
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations 10
 
-lab: $(VENV)/.installed
-	$(BIN)/jupyter lab --notebook-dir=$(FOLDER)
+lab: $(VENV)/.installed $(filter build/learner,$(FOLDER))
+	$(BIN)/python -m jupyterlab --notebook-dir="$(FOLDER)"
 
 check: $(VENV)/.installed
 	$(BIN)/python workshop/check.py
 
 learner: $(VENV)/.installed-workshop
-	$(BIN)/python workshop/learner.py --into build/learner
+	$(BIN)/python workshop/learner.py --into build/learner --solutions $(SOLUTIONS)
+
+build/learner:  # comes whole, by one rename
+	@$(MAKE) --no-print-directory learner
 
 slides: $(VENV)/.installed
 	$(BIN)/python workshop/slides.py --into build/slides
 
 book: $(VENV)/.installed-book
-	rm -rf build/book
-	$(BIN)/python -m sphinx -E -W --keep-going -q -c book -d build/book-cache . build/book
+	rm -rf build/book.part
+	$(BIN)/python -m sphinx -E -W --keep-going -q -c book -d build/book-cache . build/book.part
+	rm -rf build/book && mv build/book.part build/book
 	@echo "Open build/book/index.html"
 
 epub: $(VENV)/.installed-book
@@ -88,7 +103,7 @@ epub: $(VENV)/.installed-book
 	@echo "build/epub/inducing-causal-structure.epub"
 
 explorer: $(VENV)/.installed-workshop
-	JUPYTER_PATH=$(CURDIR)/workshop $(BIN)/voila notebooks/explorer.ipynb --Voila.ip=127.0.0.1 --template=explorer \
+	JUPYTER_PATH=workshop $(BIN)/python -m voila notebooks/explorer.ipynb --Voila.ip=127.0.0.1 --show_tracebacks=False --template=explorer \
 	  $(addprefix --VoilaConfiguration.extension_allowlist=,$(WIDGET_EXTENSIONS))
 
 refresh: $(VENV)/.installed

@@ -104,7 +104,7 @@ class EpubBuilder(Epub3Builder):
 def write_generated(app: Sphinx, config: Config) -> None:
     """Write the landing page's picture, the last one of a notebook's cell; remove pages of modules that are gone."""
     notebook = json.loads((ROOT / "notebooks" / HEADLINE_NOTEBOOK).read_text(encoding="utf-8"))
-    pictures = [output["data"]["image/png"] for cell in notebook["cells"] if cell["id"] == HEADLINE_CELL
+    pictures = [output["data"]["image/png"] for cell in notebook["cells"] if cell.get("id") == HEADLINE_CELL
                 for output in cell["outputs"] if "image/png" in output.get("data", {})]
     if not pictures:
         raise ExtensionError(f"{HEADLINE_NOTEBOOK} stores no picture for the landing page in its cell {HEADLINE_CELL}")
@@ -128,6 +128,7 @@ def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:
     if not app.env.doc2path(docname).suffix == ".ipynb":
         return
     notebook = json.loads(source[0])
+    notebook["metadata"].pop("widgets", None)  # nothing shows them, and Colab's have no state
     if docname == "notebooks/explorer":
         notebook["cells"][0]["source"] = "".join(notebook["cells"][0]["source"]) + EXPLORER_NOTE
     for cell in notebook["cells"]:

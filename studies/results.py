@@ -1,5 +1,6 @@
 """Figures that a notebook leaves behind in its outputs, and the README's table that is written from them."""
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -48,16 +49,23 @@ def read_results(folder: Path) -> dict[str, float]:
     """All figures stored in the notebooks of a folder, as one dict.
 
     Raises:
-        ValueError: two notebooks store a figure of the same name.
+        ValueError: a file is no notebook, its figures are no numbers, or two store a figure of the same name.
     """
     found: dict[str, float] = {}
     for path in sorted(folder.glob("[0-9]*.ipynb")):
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            for output in cell.get("outputs", []):
-                figures = output.get("data", {}).get(MIME, {})
-                if repeated := figures.keys() & found.keys():
-                    raise ValueError(f"{path.name} stores figures that another notebook stored: {sorted(repeated)}")
-                found.update(figures)
+        try:
+            outputs = [output for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+                       for output in cell.get("outputs", [])]
+            stored = [dict(output.get("data", {}).get(MIME, {})) for output in outputs]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(f"{path.name} is not a notebook of format 4: {error!r:.100}") from error
+        for figures in stored:
+            wrong = [name for name, value in figures.items() if type(value) not in (int, float)]
+            if wrong:
+                raise ValueError(f"{path.name} stores figures that are no numbers: {wrong}")
+            if repeated := figures.keys() & found.keys():
+                raise ValueError(f"{path.name} stores figures that another notebook stored: {sorted(repeated)}")
+            found.update(figures)
     return found
 
 
@@ -112,9 +120,10 @@ def results_table(figures: dict[str, float]) -> str:
 
 
 def write_readme(readme: Path, folder: Path) -> None:
-    """Write the results table between its two markers in the README.
+    """Write the results table between its two markers in the README, which is replaced at once or not at all.
 
     Raises:
+        OSError: the disk is full, or the folder read-only.
         ValueError: the markers are missing, or a figure is.
     """
     text = readme.read_text(encoding="utf-8")
@@ -125,4 +134,9 @@ def write_readme(readme: Path, folder: Path) -> None:
     except KeyError as error:
         raise ValueError(f"no notebook stores the figure {error}") from error
     head, tail = text.split(START)[0], text.split(END)[1]
-    readme.write_text(f"{head}{START}\n{table}\n{END}{tail}", encoding="utf-8")
+    part = readme.with_name(f".{readme.name}.part")
+    try:
+        part.write_text(f"{head}{START}\n{table}\n{END}{tail}", encoding="utf-8")
+        os.replace(part, readme)
+    finally:
+        part.unlink(missing_ok=True)

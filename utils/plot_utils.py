@@ -19,7 +19,8 @@ VARIABLE_COLORS = (BLUE, ORANGE, GREEN)  # circularity, color, area, in every pi
 
 
 def use_style() -> None:
-    """Set the defaults for the series: pictures to be read in a notebook and on a projector, whole tables as text."""
+    """Set what the series' pictures need on page and projector, over any matplotlibrc; show whole tables as text."""
+    plt.rcdefaults()
     pd.set_option("display.max_columns", None, "display.width", 100)
     plt.rcParams.update({
         "figure.dpi": 100, "savefig.dpi": 100, "font.size": 11, "axes.titlesize": 12, "axes.spines.top": False,
@@ -38,10 +39,12 @@ def show(alt: str, figure: Figure | None = None) -> None:
         figure: None for the current one.
 
     Raises:
-        ValueError: ``alt`` is empty.
+        ValueError: ``alt`` is empty, or no figure is open.
     """
     if not alt.strip():
         raise ValueError("alt must say in a sentence what the picture shows, got an empty text")
+    if figure is None and not plt.get_fignums():
+        raise ValueError("figure is None, and no figure is open: draw in this cell, without plt.show()")
     figure = figure or plt.gcf()
     file = io.BytesIO()
     figure.savefig(file, format="png", bbox_inches="tight")

@@ -37,7 +37,7 @@ def check_packages() -> tuple[str, str]:
     """Whether all packages of requirements.txt are there, import, and have the versions that were tested."""
     from importlib import metadata
     missing, broken, other = [], [], []
-    for name, pin in re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / "requirements.txt").read_text(), re.M):
+    for name, pin in re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.M):
         try:
             found = metadata.version(name).split("+")[0]
             importlib.import_module(name)
@@ -160,6 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10, help="how long to train")
+    sys.stdout.reconfigure(errors="backslashreplace")  # a Windows console may lack a letter
     seconds = parser.parse_args(arguments).seconds
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TQDM_DISABLE", "1")

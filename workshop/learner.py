@@ -1,17 +1,18 @@
-"""Write learner's copies of the notebooks: each solution out of its exercise and into a fold below the check.
+"""Write learner's copies of the notebooks: each solution out of its exercise, into a fold below the check or nowhere.
 
-Run by ``make learner``. nbgrader removes the solutions, as in a teacher's ``nbgrader generate_assignment``.
+Run by ``make learner``. An open exercise says so in a copy, and does not keep the cells below from running. nbgrader
+removes the solutions, as in a teacher's ``nbgrader generate_assignment``.
 """
 import argparse
+import ast
 import copy
 import hashlib
 import json
-import os
 import platform
 import re
 import shutil
 import sys
-import tempfile
+import textwrap
 from pathlib import Path
 
 import nbformat
@@ -19,11 +20,17 @@ from nbformat import NotebookNode
 from nbgrader.nbgraderformat import MetadataValidator, SchemaTooNewError, SchemaTooOldError
 from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, ClearSolutions
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # without make, nothing else puts it there
+
+from workshop.reading import read_notebook  # noqa: E402
+from workshop.writing import whole_files  # noqa: E402
+
 SOURCES = Path(__file__).resolve().parent.parent / "notebooks"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
-STUB = '# Your code here\nraise NotImplementedError("Exercise {}: replace this line by your code")'
+STUB = '# Your code here\nraise NotImplementedError("Exercise {} is open: replace this line by your code")'
 FOLD = ("<details><summary>Solution of exercise {} (open it after your own try)</summary>\n\n"
         "```python\n{}\n```\n\n</details>")
+WITH = "from utils.checks.helpers import unless_open\n\nwith unless_open():\n"
 ROLES = {
     "exercise": {"grade": False, "locked": False, "solution": True},
     "check": {"grade": True, "locked": True, "solution": False},
@@ -104,22 +111,38 @@ def stamp(notebook: NotebookNode) -> str:
     return hashlib.sha256(json.dumps([(c.cell_type, c.source) for c in notebook.cells]).encode()).hexdigest()
 
 
-def learner_copy(notebook: NotebookNode) -> NotebookNode:
-    """The learner's copy of a notebook that passes ``check_source``."""
+def wrap(source: str) -> str:
+    """A cell's source with all that follows its imports inside of ``with unless_open()``, the last value shown."""
+    lines, body = source.split("\n"), ast.parse(source).body
+    first = next(node.lineno for node in body if not isinstance(node, (ast.Import, ast.ImportFrom)))
+    while first > 1 and lines[first - 2].startswith("#"):
+        first -= 1
+    if isinstance(last := body[-1], ast.Expr) and not ast.unparse(last).startswith("print("):
+        lines[last.lineno - 1:] = [f"display({ast.get_source_segment(source, last)})"]
+    imports = "\n".join(lines[:first - 1]).rstrip()
+    return imports + "\n" * bool(imports) + WITH + textwrap.indent("\n".join(lines[first - 1:]), "    ")
+
+
+def learner_copy(notebook: NotebookNode, fold: bool = True) -> NotebookNode:
+    """The learner's copy of a notebook that passes ``check_source``, with folded solutions or without any."""
     made, _ = ClearOutput().preprocess(copy.deepcopy(notebook), {})
     cells, made.cells = made.cells, []
     for cell in cells:
         made.cells.append(cell)
         if role(cell) == "exercise":
             begin, end = solution(cell.source)
-            removed = "\n".join(cell.source.split("\n")[begin + 1:end])
+            removed = cell.source.split("\n")[begin + 1:end]
+            free = cell.source.split("\n")[begin] == BEGIN  # not in a function, so that the cell itself would stop
             clear = ClearSolutions(code_stub={"python": STUB.format(number_of(cell))})
             clear.preprocess_cell(cell, {"language": "python"}, 0)
+            cell.source = wrap(cell.source) if free else cell.source
             cell.metadata.pop("jupyter", None)  # the stub is to be seen
         elif role(cell) == "check":
-            fold = nbformat.v4.new_markdown_cell(FOLD.format(number_of(cell), removed))
-            fold.id = "solution-" + number_of(cell).replace(".", "-")  # a new cell's own id is a random one
-            made.cells.append(fold)
+            cell.source = wrap(cell.source)
+            if fold:
+                added = nbformat.v4.new_markdown_cell(FOLD.format(number_of(cell), "\n".join(removed)))
+                added.id = "solution-" + number_of(cell).replace(".", "-")  # a new cell's own id is a random one
+                made.cells.append(added)
     CheckCellMetadata().preprocess(made, {})
     if "language_info" in made.metadata:  # another version than this, and JupyterLab marks the copy as changed
         made.metadata.language_info.version = platform.python_version()
@@ -127,46 +150,17 @@ def learner_copy(notebook: NotebookNode) -> NotebookNode:
     return made
 
 
-def restore(made: NotebookNode) -> NotebookNode:
-    """Undo ``learner_copy``, but for the outputs; an exercise whose stub somebody has replaced stays as it is."""
-    notebook, solutions = copy.deepcopy(made), {}
-    notebook.metadata.pop("learner_copy", None)
-    for cell in made.cells:
-        if fold := re.fullmatch(re.escape(FOLD).replace(r"\{\}", "(.*)"), cell.source, re.DOTALL):
-            solutions[fold[1]] = fold[2]
-            notebook.cells.remove(cell)
-    for cell in notebook.cells:
-        if role(cell) == "exercise":
-            stub = "^( *)" + r"\n\1".join(re.escape(line) for line in STUB.format(number_of(cell)).split("\n")) + "$"
-            first, last = rf"\1{BEGIN}" + "\n", "\n" + rf"\1{END}"
-            body = solutions[number_of(cell)].replace("\\", r"\\")
-            cell.source = re.sub(stub, first + body + last, cell.source, flags=re.MULTILINE)
-    return notebook
-
-
-def read(path: Path) -> NotebookNode:
-    """Read a notebook; ValueError for a file that is none."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        nbformat.validate(json.loads(text))  # reads would only log what is wrong
-        return nbformat.reads(text, as_version=4)
-    except (ValueError, AttributeError, ImportError, nbformat.ValidationError) as error:
-        where = [*getattr(error, "absolute_path", [])]
-        cell = f", cell {where[1] + 1}" if where[:1] == ["cells"] and len(where) > 1 else ""
-        raise ValueError(f"{path.name}{cell}: not a valid notebook: {str(error).splitlines()[0]}") from error
-
-
 def worked_in(path: Path) -> bool:
     """Whether a file is there that is no copy as it was written; executing a copy's cells does not count."""
     try:
-        return path.exists() and (made := read(path)).metadata.get("learner_copy") != stamp(made)
+        return path.exists() and (made := read_notebook(path)).metadata.get("learner_copy") != stamp(made)
     except ValueError:
         return True
 
 
-def write_copies(folder: Path, into: Path, force: bool = False) -> list[Path]:
+def write_copies(folder: Path, into: Path, force: bool = False, fold: bool = True) -> list[Path]:
     """Write the copies of all notebooks in ``folder``; ValueError, and nothing written, where one cannot be made."""
-    notebooks = {path.name: read(path) for path in sorted(folder.glob("[0-9]*.ipynb"))}
+    notebooks = {path.name: read_notebook(path) for path in sorted(folder.glob("[0-9]*.ipynb"))}
     require(notebooks, f"there is no notebook in {folder.name}")
     require(into.resolve() != folder.resolve(), "the copies must not replace the notebooks themselves")
     for name, notebook in notebooks.items():
@@ -174,15 +168,12 @@ def write_copies(folder: Path, into: Path, force: bool = False) -> list[Path]:
     kept = [name for name in notebooks if worked_in(into / name)]
     require(force or not kept, f"Somebody may have worked in {', '.join(kept)}: its code or text is not as it was "
             f"written to {into}. Move it away, or write over it with --force.")
-    into.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=into) as temporary:
+    with whole_files(into) as new:
         for name, notebook in notebooks.items():
-            nbformat.write(learner_copy(notebook), Path(temporary) / name)
+            nbformat.write(learner_copy(notebook, fold), new / name)
         for path in (*folder.glob("*.md"), *folder.glob("template.ipynb")):
             if path.suffix == ".md" or not (into / path.name).exists():  # a template may have been filled in
-                shutil.copy(path, temporary)
-        for path in Path(temporary).iterdir():
-            os.replace(path, into / path.name)
+                shutil.copy(path, new)
     return [into / name for name in notebooks]
 
 
@@ -191,10 +182,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--into", type=Path, default=Path("build/learner"), help="folder for the copies")
     parser.add_argument("--force", action="store_true", help="write over copies in which somebody has worked")
+    parser.add_argument("--solutions", choices=("folded", "none"), default="folded", help="in folds, or nowhere")
     arguments = parser.parse_args()
+    sys.stdout.reconfigure(errors="backslashreplace")  # a Windows console may lack a letter
     try:
-        written = write_copies(SOURCES, arguments.into, arguments.force)
-    except ValueError as error:
+        written = write_copies(SOURCES, arguments.into, arguments.force, arguments.solutions == "folded")
+    except (ValueError, OSError) as error:
         print(f"No copy was written. {error}", file=sys.stderr)
         return 1
     print(f"{len(written)} learner's copies in {arguments.into}")

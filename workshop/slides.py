@@ -10,13 +10,17 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import nbformat
 from bs4 import BeautifulSoup
 from nbconvert import SlidesExporter
 from traitlets.config import Config
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # without make, nothing else puts it there
+
+from workshop.reading import read_notebook  # noqa: E402
+from workshop.writing import PREFIX, whole_files  # noqa: E402
 
 FOLDER = Path(__file__).resolve().parent
 FONTS = "dist/theme/fonts/source-sans-pro"
@@ -67,7 +71,7 @@ def for_slides(name: str, notebook: nbformat.NotebookNode) -> nbformat.NotebookN
 
 def presentation(path: Path, pages: dict[str, str]) -> tuple[str, str, int]:
     """Page, title and number of slides of one notebook; ``pages`` names the page of every notebook."""
-    notebook = for_slides(path.name, nbformat.read(path, as_version=4))
+    notebook = for_slides(path.name, read_notebook(path))
     template = (FOLDER / "slides.html.j2").read_text(encoding="utf-8")
     exporter = SlidesExporter(raw_template=template, exclude_anchor_links=True, exclude_input_prompt=True,
                               exclude_output_prompt=True,
@@ -124,15 +128,15 @@ def install_reveal(folder: Path) -> Path:
 
 
 def write_slides(paths: list[Path], into: Path) -> list[str]:
-    """Write the presentations, their list and what they load; the folder is replaced only when all is written."""
-    if into.exists() and any(into.iterdir()) and not (into / "vendor").is_dir():
+    """Write the presentations, their list and what they load; nothing is replaced before all is written."""
+    there = [path.name for path in into.iterdir() if not path.name.startswith(PREFIX)] if into.exists() else []
+    if there and "vendor" not in there:
         raise Refused(f"{into} holds something else than slides, and is left as it is.")
     pages = {path.name: f"{path.stem}.slides.html" for path in paths}
     made = {path: presentation(path, pages) for path in paths}
     into.parent.mkdir(parents=True, exist_ok=True)
     reveal = install_reveal(into.with_name(f"{into.name}-npm"))
-    with tempfile.TemporaryDirectory(dir=into.parent) as temporary:
-        new = Path(temporary) / "slides"
+    with whole_files(into) as new:
         for source in (file for pattern in VENDOR for file in reveal.glob(pattern)):
             target = new / "vendor" / source.relative_to(reveal)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -142,8 +146,8 @@ def write_slides(paths: list[Path], into: Path) -> list[str]:
             (new / pages[path.name]).write_text(page, encoding="utf-8")
         talks = [f'<li><a href="{pages[p.name]}">{title}</a>, {n} slides</li>' for p, (_, title, n) in made.items()]
         (new / "index.html").write_text(INDEX.format(talks="\n".join(talks)), encoding="utf-8")
-        shutil.rmtree(into, ignore_errors=True)
-        new.rename(into)
+    for former in set(into.glob("*.slides.html")) - {into / page for page in pages.values()}:
+        former.unlink()
     return [f"{pages[path.name]:45s} {n:3d} slides" for path, (_, _, n) in made.items()]
 
 
@@ -153,10 +157,11 @@ def main() -> int:
     parser.add_argument("notebooks", nargs="*", type=Path, help="which ones; all numbered ones if none is named")
     parser.add_argument("--into", type=Path, default=Path("build/slides"), help="folder for the presentations")
     arguments = parser.parse_args()
+    sys.stdout.reconfigure(errors="backslashreplace")  # a Windows console may lack a letter
     paths = arguments.notebooks or sorted((FOLDER.parent / "notebooks").glob("[0-9]*.ipynb"))
     try:
         print("\n".join(write_slides([path.resolve() for path in paths], arguments.into.resolve())))
-    except Refused as refusal:
+    except (Refused, ValueError, OSError) as refusal:
         print(refusal)
         return 1
     return 0

@@ -195,9 +195,9 @@ def voila(tmp_path_factory):
     needed(CHROMIUM, "chromium")
     recipe = subprocess.run(["make", "-s", "-n", "explorer"], cwd=ROOT, capture_output=True, text=True).stdout
     words = shlex.split(recipe.strip().replace("\\\n", " ").splitlines()[-1])
-    assert words[1].endswith("/voila")
+    assert words[2:4] == ["-m", "voila"]
     name, _, value = words[0].partition("=")
-    with serving(tmp_path_factory.mktemp("voila"), "voila", *words[2:], **{name: value}) as served:
+    with serving(tmp_path_factory.mktemp("voila"), *words[3:], **{name: value}) as served:
         yield served
 
 

@@ -290,14 +290,3 @@ def test_without_make_imports_work_from_the_folder_of_the_notebooks(tmp_path):
     """With -S there is none of the packages, and nothing that make puts beside them."""
     assert where_utils_are(sys.executable, ROOT / "notebooks", "-S") == str(ROOT / "utils")
     assert "No module named 'utils'" in where_utils_are(sys.executable, tmp_path, "-S")
-
-
-@pytest.mark.skipif(os.name != "posix", reason="make's shell")
-def test_with_make_imports_work_from_any_folder(tmp_path):
-    recipe = re.search(r"^\t(\$\(BIN\)/python -c .*\.pth.*)$", (ROOT / "Makefile").read_text(), re.M)[1]
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    assert "No module named 'utils'" in where_utils_are(python, tmp_path)
-    command = recipe.replace("$(BIN)", str(python.parent)).replace("$(CURDIR)", str(ROOT))
-    subprocess.run(command, shell=True, check=True)
-    assert where_utils_are(python, tmp_path) == str(ROOT / "utils")

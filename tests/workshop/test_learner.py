@@ -1,17 +1,21 @@
 """The learner's copies: no solution outside its fold, nothing lost, no work destroyed; broken sources are refused."""
+import contextlib
 import copy
 import json
 import platform
 import re
 import sys
+import textwrap
 
 import nbformat
 import pytest
 from conftest import ROOT
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from nbgrader.utils import determine_grade
 from workshop import learner
-from workshop.learner import BEGIN, END, ROLES, check_source, learner_copy, restore, role, solution, write_copies
+from workshop.learner import (
+    BEGIN, END, FOLD, ROLES, STUB, WITH, check_source, learner_copy, number_of, role, solution, wrap, write_copies)
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 BODY = f"def double(x):\n    '''Twice x.'''\n    {BEGIN}\n    y = '\\\\n' and x\n\n    return 2 * y\n    {END}"
@@ -37,6 +41,32 @@ def small():
     """Eight cells: exercise 1.1 in cells 2 to 4, exercise 1.2 in cells 6 to 8."""
     return nbformat.v4.new_notebook(
         cells=[code("x = 1"), *exercise("1.1"), nbformat.v4.new_markdown_cell("More."), *exercise("1.2")])
+
+
+def unwrap(source):
+    """Undo ``wrap``."""
+    imports, _, body = source.partition(WITH)
+    body = re.sub(r"^display\((.*)\)$", r"\1", textwrap.dedent(body), flags=re.MULTILINE)
+    return f"{imports}\n{body}" if imports else body
+
+
+def restore(made):
+    """Undo ``learner_copy`` with folds, but for the outputs."""
+    notebook, solutions = copy.deepcopy(made), {}
+    notebook.metadata.pop("learner_copy", None)
+    for cell in made.cells:
+        if fold := re.fullmatch(re.escape(FOLD).replace(r"\{\}", "(.*)"), cell.source, re.DOTALL):
+            solutions[fold[1]] = fold[2]
+            notebook.cells.remove(cell)
+    for cell in notebook.cells:
+        if role(cell) and WITH in cell.source:
+            cell.source = unwrap(cell.source)
+        if role(cell) == "exercise":
+            stub = "^( *)" + r"\n\1".join(re.escape(line) for line in STUB.format(number_of(cell)).split("\n")) + "$"
+            first, last = rf"\1{BEGIN}" + "\n", "\n" + rf"\1{END}"
+            body = solutions[number_of(cell)].replace("\\", r"\\")
+            cell.source = re.sub(stub, first + body + last, cell.source, flags=re.MULTILINE)
+    return notebook
 
 
 def sources(notebook):
@@ -150,12 +180,16 @@ def test_a_small_copy():
     assert [cell.cell_type[0] for cell in made.cells] == list("cmccmmmccm")
     exercise, fold = made.cells[2], made.cells[4]
     assert exercise.source == ("def double(x):\n    '''Twice x.'''\n    # Your code here\n    raise "
-                               'NotImplementedError("Exercise 1.1: replace this line by your code")')
+                               'NotImplementedError("Exercise 1.1 is open: replace this line by your code")')
+    assert made.cells[3].source == f"{WITH}    print(double(2))"
     assert exercise.execution_count is None and not exercise.outputs and "jupyter" not in exercise.metadata
     assert exercise.metadata.nbgrader == notebook.cells[2].metadata.nbgrader
     assert fold.id == "solution-1-1" and "Solution of exercise 1.1 (open it after" in fold.source
     assert "```python\n    y = '\\\\n' and x\n\n    return 2 * y\n```\n" in fold.source
     assert sources(restore(made)) == sources(notebook) and notebook == small() | notebook
+    bare = learner_copy(notebook, fold=False)
+    assert [cell.cell_type[0] for cell in bare.cells] == list("cmccmmcc") and "return 2" not in nbformat.writes(bare)
+    assert [cell for cell in made.cells if not cell.id.startswith("solution")] == bare.cells
 
 
 def test_copies_are_written_again_where_nobody_worked_in_them(run, tmp_path):
@@ -192,7 +226,7 @@ def test_work_in_a_copy_is_not_destroyed(run, tmp_path, work):
     target.write_text(worked)
     (tmp_path / "into" / "0_good.ipynb").unlink()
     status, said = run()
-    assert status == 1 and "1_small.ipynb" in said and "--force" in said and "0_good.ipynb" not in said
+    assert status == 1 and "1_small.ipynb" in said and "write over it with --force" in said and "0_good.ipynb" not in said
     assert target.read_text() == worked and not (tmp_path / "into" / "0_good.ipynb").exists()
     assert run("--force")[0] == 0 and target.read_text() == made
 
@@ -256,15 +290,79 @@ def test_no_solution_is_left_outside_its_fold(source, copies):
     assert sources(restore(made)) == sources(source)
 
 
-def test_a_copy_runs_up_to_its_first_exercise(source, copies, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # which make puts on the path
-    made = nbformat.read(copies / source.metadata.name, as_version=4)
-    _, _, check = exercises(made)[0]
-    made.cells = made.cells[:made.cells.index(check) + 1]
-    client = NotebookClient(made, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(copies)}})
-    series = source.metadata.name.split("_")[0]
-    with pytest.raises(CellExecutionError, match=f"Exercise {series}.1: replace this line") as error:
+def execute(cells, folder, allow_errors=False):
+    """The outputs of the code cells, run as Run All does, until one fails; or all of them."""
+    made = nbformat.v4.new_notebook(cells=copy.deepcopy(cells))
+    client = NotebookClient(made, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(folder)}},
+                            allow_errors=allow_errors)
+    with contextlib.suppress(CellExecutionError):
         client.execute()
-    assert error.value.ename == "NotImplementedError"
-    assert [n for n, cell in enumerate(made.cells) for o in cell.get("outputs", []) if o.output_type == "error"] == [
-        len(made.cells) - 1]
+    return [["".join(o.get(part, "") for part in ("name", "ename", "text", "evalue")) for o in cell.outputs]
+            for cell in made.cells if cell.cell_type == "code" and cell.execution_count]
+
+
+@pytest.fixture
+def imports(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # which make puts on the path
+
+
+def test_open_exercises_say_so_and_the_run_goes_on(copies, imports):
+    """Exercises and checks of all copies in one run, without the cells between them."""
+    cells = [cell for path in NOTEBOOKS for cell in nbformat.read(copies / path.name, as_version=4).cells if role(cell)]
+    numbers = [number_of(cell) for cell in cells if role(cell) == "check"]
+    shown = execute([code("import numpy as np, pandas as pd, torch"), *cells, code("print('end')")], copies)
+    assert shown[-1] == ["stdoutend\n"] and len(numbers) == len(set(numbers)) > 25, shown[-1]
+    for number, exercise, check in zip(numbers, shown[1::2], shown[2::2]):
+        stub = f"stderrExercise {number} is open: replace this line by your code\n"
+        missing = "stderrablation is not defined: the exercise above is open, or its cell has not run\n"
+        assert (exercise, check) == (([stub], [missing]) if number == "3.3" else ([], [stub])), number
+
+
+def test_a_copy_runs_to_its_first_check(copies, imports):
+    """As it is, with the cells above."""
+    made = nbformat.read(copies / NOTEBOOKS[1].name, as_version=4)
+    last = next(n for n, cell in enumerate(made.cells) if role(cell) == "check")
+    assert execute(made.cells[:last + 1], copies)[-1] == [
+        "stderrExercise 1.1 is open: replace this line by your code\n"]
+
+
+DEFINED = ("from utils.checks.helpers import WrongAnswer\n\ndef check(f):\n    if f() != 1:\n        "
+           "raise WrongAnswer(\"not 1\")\n    return \"Right.\"")
+
+
+ANSWERS = [  # of the learner, what is told of it, and whether the cells below run
+    ("def f():\n    return 1", "stdoutRight.\n", True),
+    ("def f():\n    return 2", "WrongAnswernot 1", False),
+    ("def f():\n    return undefined", "NameErrorname 'undefined' is not defined", False),
+    ("def f():\n    raise NotImplementedError('no kernel for this device')", "NotImplementedErrorno kernel", False),
+    ("def f():\n    " + STUB.format("1.1").replace("\n", "\n    "),
+     "stderrExercise 1.1 is open: replace this line by your code\n", True),
+    ("del f", "stderrf is not defined: the exercise above is open, or its cell has not run\n", True),
+]
+
+
+def test_only_open_exercises_let_the_run_go_on(tmp_path, imports):
+    cells = [code(text) for answer, _, _ in ANSWERS for text in (answer, wrap("print(check(f))"))]
+    shown = execute([code(DEFINED), *cells], tmp_path, allow_errors=True)[2::2]
+    assert len(shown) == len(ANSWERS)
+    for (_, told, goes_on), [output] in zip(ANSWERS, shown):
+        assert output.startswith(told) and output.startswith("std") == goes_on
+
+
+def test_nbgrader_gives_no_points_to_an_open_exercise():
+    cell = code("print(check(f))", "check", "check-1-1")
+    cell.outputs = [nbformat.v4.new_output("stream", name="stderr", text="Exercise 1.1 is open")]
+    assert determine_grade(cell) == (0, 1)
+    cell.outputs[0].name = "stdout"
+    assert determine_grade(cell) == (1, 1)
+
+
+def test_free_exercises_are_wrapped_as_a_whole():
+    assert wrap("import a\n\n# Your code\nx = 1\nf(x,\n  2)") == (
+        f"import a\n{WITH}    # Your code\n    x = 1\n    display(f(x,\n      2))")
+
+
+def test_copies_without_solutions_on_request(run, tmp_path):
+    assert run("--solutions", "none")[0] == 0
+    assert "<summary>Solution" not in (tmp_path / "into" / "1_small.ipynb").read_text()
+    assert run()[0] == 0 and "<summary>Solution" in (tmp_path / "into" / "1_small.ipynb").read_text()
