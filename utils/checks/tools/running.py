@@ -19,7 +19,7 @@ import torch
 
 from utils.checks.helpers import WrongAnswer, require
 
-SECONDS = 5.0  # that a call may take; the inputs are small
+SECONDS = 5.0  # of the processor that a call may take; the inputs are small
 _LIBRARIES = tuple(f"{Path(path).resolve()}{os.sep}" for path in
                    {*(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")),
                     Path(np.__file__).parents[1], Path(__file__).parents[2]})
@@ -153,15 +153,15 @@ def watched_call(f: Callable, args: Sequence, look: Callable[[], None] | None = 
 
     Under a debugger, which wants to see each line itself, neither happens.
     """
-    deadline = time.monotonic() + SECONDS
+    deadline = time.thread_time() + SECONDS
 
-    def trace(frame: FrameType, event: str, arg: Any) -> Callable:
+    def trace(frame: FrameType, event: str, arg: Any) -> Callable | None:
         if look is not None:
             frame.f_trace_opcodes = is_learners(frame) if event == "call" else frame.f_trace_opcodes
             look()
-        if time.monotonic() > deadline:
+        if time.thread_time() > deadline:
             raise OutOfTime
-        return trace
+        return trace if look is not None or is_learners(frame) else None
 
     if sys.gettrace() is not None:
         return f(*args)
@@ -189,8 +189,9 @@ class Learner:
         self.f, self.example, self.hints, self.lists = f, example, hints or {}, lists
         self.random = random or "nothing is random here, and a seed that is set is set for everyone."
 
-    def __call__(self, *args: Any, look: Callable[[], None] | None = None) -> Any:
-        given = [a if isinstance(a, np.random.Generator) else copy.deepcopy(a) for a in args]
+    def __call__(self, *args: Any, look: Callable[[], None] | None = None, nothing: bool = False) -> Any:
+        """What it returns; ``look`` is called at each of its steps, and None is fine where ``nothing`` is wanted."""
+        given = [a if isinstance(a, np.random.Generator) or hasattr(a, "__next__") else copy.deepcopy(a) for a in args]
         changed: list[str] = []
         with state_watched(changed):
             try:
@@ -213,5 +214,5 @@ class Learner:
         for name, a, b in zip(re.findall(r"\w+", self.example)[1:], args, given):
             require(not isinstance(a, (*_ARRAYS, list, dict)) or same(a, b), f"Your function changes its argument "
                     f"`{name}` in place: work on a copy (.copy(), for a tensor .clone(), for a list sorted or list).")
-        require(got is not None, "Your function returned None: did you forget the `return`?")
+        require(nothing or got is not None, "Your function returned None: did you forget the `return`?")
         return got
