@@ -144,7 +144,7 @@ def tell(error: BaseException, example: str, hints: dict[str, str]) -> str:
                 f"`{line}`: does the loop end?")
     if not line and isinstance(error, TypeError):
         return f"Your function cannot be called as {example} ({tidy(text, 120)}): keep the arguments of the exercise."
-    hint = next(hint for pattern, hint in {**hints, **HINTS}.items() if re.search(pattern, text))
+    hint = next(hint for pattern, hint in (*hints.items(), *HINTS.items()) if re.search(pattern, text))
     return f"Your function stops with an error at the line `{line}`: {tidy(' '.join(text.split()), 130)}. {hint}"
 
 
