@@ -20,9 +20,9 @@ import torch
 from utils.checks.helpers import WrongAnswer, require
 
 SECONDS = 5.0  # of the processor that a call may take; the inputs are small
-_LIBRARIES = tuple(f"{Path(path).resolve()}{os.sep}" for path in
-                   {*(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")),
-                    Path(np.__file__).parents[1], Path(__file__).parents[2]})
+_FOLDERS = (*(Path(sysconfig.get_paths()[key]) for key in ("stdlib", "purelib", "platlib")),
+            Path(np.__file__).parents[1], Path(__file__).parents[2])
+_LIBRARIES = tuple(f"{path.resolve()}{os.sep}" for path in _FOLDERS)
 _ARRAYS = (np.ndarray, torch.Tensor)
 
 
@@ -56,7 +56,7 @@ def same(a: Any, b: Any) -> bool:
 
 def _numpy_random() -> tuple:
     name, keys, *rest = np.random.get_state(legacy=True)
-    return name, keys.tobytes(), *rest
+    return name, np.asarray(keys).tobytes(), *rest
 
 
 _STATES: dict[str, tuple[Callable, Callable, Callable]] = {  # what to compare, what to keep, how to put it back
@@ -93,7 +93,8 @@ def is_learners(frame: FrameType) -> bool:
 
 @functools.cache
 def _is_file_of_the_learner(name: str) -> bool:
-    return not name.startswith("<frozen") and not name.endswith(".pyx") and not str(Path(name).resolve()).startswith(_LIBRARIES)
+    library = name.startswith("<frozen") or name.endswith(".pyx") or str(Path(name).resolve()).startswith(_LIBRARIES)
+    return not library
 
 
 def learners_line(trace: TracebackType | None) -> str:

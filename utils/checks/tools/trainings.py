@@ -17,8 +17,11 @@ RUNS: tuple[Run, ...] = (
      {None: (0.50, 0.998), "directions": (0.49, 0.997), "weight": (0.965, 1.0), "layer": (0.98, 0.98)}),
     ({"layer": "h2", "directions": 4, "weight": 0.1}, {"weight": 1.0, "directions": 8, "layer": "h1"}, 0.98,
      {None: (0.55, 0.7), "directions": (0.8, 0.9), "weight": (0.9, 0.95), "layer": (0.6, 0.75)}),
-    ({"rate": 0.1, "steps": 50, "width": 8, "seed": 1, "depth": 2}, {"steps": 900, "seed": 2, "rate": 0.01, "width": 64}, 0.9,
+    ({"rate": 0.1, "steps": 50, "width": 8, "seed": 1, "depth": 2}, {"steps": 900, "seed": 2, "rate": 0.01,
+                                                                     "width": 64}, 0.9,
      {None: (0.7, 0.8), "steps": (0.93, 0.91), "seed": (0.88, 0.97), "rate": (0.97, 0.88), "width": (0.9, 0.95)}),
+    ({"p": 1, "q": 2, "r": 3, "s": 4}, {"s": 8, "q": 6, "p": 5, "r": 7}, 0.75,
+     {None: (0.5, 0.6), "s": (0.9, 0.8), "q": (0.76, 0.99), "p": (0.75, 0.91), "r": (0.8, 0.75)}),
     ({"rate": 1.0, "weight": 1.0}, {"rate": 0.1}, 0.6, {None: (0.3, 0.5), "rate": (0.61, 0.7)}),
     ({"rate": 1.0, "weight": 1.0}, {"weight": 0.3, "rate": 0.5}, 0.995,
      {None: (0.9, 0.99), "rate": (0.996, 0.994), "weight": (0.999, 0.995)}),
@@ -30,8 +33,9 @@ RUNS: tuple[Run, ...] = (
 class Training:
     """Stands for trainings that take their time: the figures of a failed run with one setting changed."""
 
-    def __init__(self, settings: dict[str, Any], figures: dict[str | None, tuple[float, float]]) -> None:
-        self.settings, self.figures = settings, figures
+    def __init__(self, settings: dict[str, Any], changes: dict[str, Any], figures: dict[str | None, tuple[float, float]]
+                 ) -> None:
+        self.settings, self.changes, self.figures = settings, changes, figures
         self.names: list[str | None] = []
         self.complaint = ""
 
@@ -45,8 +49,13 @@ class Training:
             (others, "train takes its settings by name: train(**{**settings, name: value})."),
             (unknown, f"train does not know the setting {', '.join(unknown)}: pass {{**settings, name: value}}."),
             (missing, "train needs all the settings, with one of them changed: {**settings, name: value}."),
-            (len(changed) > 1, "Several settings are changed at once: start anew from `settings` for each change, or you cannot "
+            (len(changed) > 1, "Several settings are changed at once: start anew from `settings` for each change, or "
+             "you cannot "
              "tell which one mends it."),
+            (changed and changed[0] not in self.changes, "A setting is changed of which `changes` says nothing."),
+            (changed and given[changed[0]] != self.changes.get(changed[0]),
+             f"train got {given.get((*changed, '')[0])!r:.40} for "
+             f"{changed[:1]}: pass the value that stands in `changes`, as it is."),
             (len(self.names) > 50, "train is called again and again: one training for each change."),
         ):
             self.complaint = self.complaint or (message if condition else "")
@@ -72,13 +81,16 @@ WRONG_MENDS: tuple[Wrong, ...] = (
     Wrong("keep", "Behavior is not asked: a network that is aligned and has forgotten its task is not mended.",
           lambda i, b, g, *was: i >= g),
     Wrong("keep", "IIA is not asked: a network that knows its task need not be aligned.", lambda i, b, g, *was: b >= g),
-    Wrong("keep", "One of the two figures is enough here: both must reach the goal.", lambda i, b, g, *was: max(i, b) >= g),
-    *(Wrong("keep", f"This is the {name} of the two figures: each of them must reach the goal.", test) for name, test in (
+    Wrong("keep", "One of the two figures is enough here: both must reach the goal.", lambda i, b, g,
+          *was: max(i, b) >= g),
+    *(Wrong("keep", f"This is the {name} of the two figures: each of them must reach the goal.", test) for name,
+      test in (
         ("mean", lambda i, b, g, *was: (i + b) / 2 >= g), ("product", lambda i, b, g, *was: i * b >= g),
         ("sum", lambda i, b, g, *was: i + b >= g), ("sum", lambda i, b, g, *was: i + b >= 2 * g),
         ("difference", lambda i, b, g, *was: abs(i - b) >= g))),
     *(Wrong("keep", "The goal is reached at the goal itself: use >= in place of >, for both.", test) for test in (
-        lambda i, b, g, *was: min(i, b) > g, lambda i, b, g, *was: i > g and b >= g, lambda i, b, g, *was: i >= g and b > g,
+        lambda i, b, g, *was: min(i, b) > g, lambda i, b, g, *was: i > g and b >= g, lambda i, b, g,
+        *was: i >= g and b > g,
         lambda i, b, g, *was: i > g, lambda i, b, g, *was: b > g)),
     *(Wrong("keep", better, test) for test in (
         lambda i, b, g, w, v: i > w and b > v, lambda i, b, g, w, v: i > w, lambda i, b, g, w, v: i + b > w + v,
@@ -87,10 +99,12 @@ WRONG_MENDS: tuple[Wrong, ...] = (
     Wrong("keep", "These are the changes that do not mend it.", lambda i, b, g, *was: min(i, b) < g),
     Wrong("keep", "These are the changes that do not mend it.", lambda i, b, g, *was: max(i, b) < g),
     Wrong("keep", "These are all the changes: which of them bring both figures to the goal?", lambda *_: True),
-    Wrong("keep", "No change is ever named: are the figures of the changed run compared with the goal?", lambda *_: False),
+    Wrong("keep", "No change is ever named: are the figures of the changed run compared with the goal?",
+          lambda *_: False),
     Wrong("keep", "The figures are compared with each other, not with the goal.", lambda i, b, g, *was: i >= b),
     Wrong("keep", "The figures are compared with each other, not with the goal.", lambda i, b, g, *was: i <= b),
-    Wrong("keep", "A figure that equals the goal is asked for: it may lie above.", lambda i, b, g, *was: min(i, b) == g),
+    Wrong("keep", "A figure that equals the goal is asked for: it may lie above.", lambda i, b, g,
+          *was: min(i, b) == g),
     Wrong("keep", "Only one figure may reach the goal here: both must.", lambda i, b, g, *was: (i >= g) != (b >= g)),
     *(Wrong("keep", "Figures are rounded first: compare them as they are.", lambda i, b, g, *was, d=d: min(
         round(i, d), round(b, d)) >= g) for d in (0, 1, 2)),
@@ -101,7 +115,8 @@ WRONG_MENDS: tuple[Wrong, ...] = (
     *(Wrong("goal", "The goal is written out: take the one that is passed.", lambda g, w=w: w)
       for w in (0.98, 0.95, 0.9, 0.99, 0.85, 0.5, 0.8)),
     *(Wrong("goal", "The goal is changed on the way: take it as it is.", change) for change in (
-        lambda g: g - 0.05, lambda g: g - 0.01, lambda g: g + 0.01, lambda g: 100 * g, lambda g: g / 100, lambda g: 1 - g)),
+        lambda g: g - 0.05, lambda g: g - 0.01, lambda g: g + 0.01, lambda g: 100 * g, lambda g: g / 100,
+        lambda g: 1 - g)),
     Wrong("names", "This is the best change of each run, whether it reaches the goal or not: name all that reach it.",
           lambda names, changes, figures: [max(changes, key=lambda n: min(figures[n]))]),
     Wrong("names", "This is the best change of each run, whether it reaches the goal or not: name all that reach it.",
@@ -123,6 +138,7 @@ def say_change(gots: Sequence[list[str]], wanted: Sequence[list[str]]) -> None:
     for got, names, (_, _, goal, figures) in zip(gots, wanted, RUNS):
         for name in sorted(set(got) ^ set(names)):
             iia, behavior = figures[name]
-            refuse(f"A change that brings IIA to {iia} and behavior to {behavior} is {'named' if name in got else 'left out'}, "
+            refuse(f"A change that brings IIA to {iia} and behavior to {behavior} is "
+                   f"{'named' if name in got else 'left out'}, "
                    f"with the goal {goal}: " + ("both reach it, so it mends the run." if name in names else
                                                 f"{'IIA' if iia < goal else 'behavior'} does not reach it."))
