@@ -42,8 +42,12 @@ def r2(y, p):
     return 1 - ((y - p) ** 2).mean() / y.var()
 
 
-def probe(fit=lambda h, n: slice(0, h), test=lambda h, n: slice(h, n), design=lambda x: np.column_stack([x,
-                                                                                                         np.ones(len(x))]), score=lambda y, p, yf: r2(y, p), ridge=0.0):
+def with_ones(x):
+    return np.column_stack([x, np.ones(len(x))])
+
+
+def probe(fit=lambda h, n: slice(0, h), test=lambda h, n: slice(h, n), design=with_ones,
+          score=lambda y, p, yf: r2(y, p), ridge=0.0):
     def f(x, y):
         x, y = np.array(x), np.array(y)
         n, h = len(x), len(x) // 2
@@ -79,6 +83,12 @@ def iso_in_place(zb, zs, v, t, D):
 def flip_in_place(z, v):
     z[:, v] = 0
     return (0.6 - 0.4 * z.sum(1)) / 0.4
+
+
+def probe_by_normal_equations(x, y):
+    h, A = len(y) // 2, np.c_[np.ones(len(x)), x]
+    w = np.linalg.solve(A[:h].T @ A[:h], A[:h].T @ y[:h])
+    return 1 - np.mean((y[h:] - A[h:] @ w) ** 2) / np.var(y[h:])
 
 
 RIGHT = {
@@ -119,8 +129,7 @@ RIGHT = {
         probe_centered,
         probe(score=lambda y, p, yf: 1 - ((y - p) ** 2).mean() / ((y - yf.mean()) ** 2).mean()),
         probe(score=lambda y, p, yf: float(1 - ((y - p) ** 2).sum() / ((y - y.mean()) ** 2).sum())),
-        lambda x, y: (lambda h,
-                      A: (lambda w: 1 - np.mean((y[h:] - A[h:] @ w) ** 2) / np.var(y[h:]))(np.linalg.solve(A[:h].T @ A[:h], A[:h].T @ y[:h])))(len(y) // 2, np.c_[np.ones(len(x)), x]),
+        probe_by_normal_equations,
         lambda x, y: np.array(probe()(x, y)),
         probe_by_torch,
     ],

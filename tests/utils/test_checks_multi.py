@@ -169,6 +169,11 @@ def corr_missing_abs_last(x, z):
     return r
 
 
+def swap_by_complement(b, s, Q, bl):
+    used = Q[:, sum(bl, [])]
+    return b @ (torch.eye(len(Q)) - used @ used.T) + sum(x @ Q[:, block] @ Q[:, block].T for x, block in zip(s, bl))
+
+
 RIGHT = {
     "check_partition": [
         right_partition,
@@ -207,9 +212,7 @@ RIGHT = {
                                                                                              1.0) for x in bl])),
         lambda b, s, Q, bl: b + torch.stack([(s[i] - b) @ Q[:, x] @ Q[:, x].T for i, x in enumerate(bl)]).sum(0),
         lambda b, s, Q, bl: torch.from_numpy(swap(start=lambda b: b.copy())(*(t.numpy() for t in (b, s, Q)), bl)),
-        lambda b, s, Q, bl: (lambda eye: b @ eye + sum(x @ Q[:, y] @ Q[:, y].T for x,
-                                                   y in zip(s, bl)))(torch.eye(len(Q)) - Q[:, sum(bl, [])] @ Q[:,
-                                                                                                               sum(bl, [])].T),
+        swap_by_complement,
     ],
     "check_correlations": [
         lambda x, z: abs(corr(x, z)),

@@ -136,7 +136,7 @@ def write_stop_at_empty(path, parts):
 
 
 def write_twice(path, parts):
-    n = sum(len(p) for p in parts)
+    assert sum(len(p) for p in parts)
     beside(path, parts)
 
 
@@ -156,7 +156,7 @@ def write_other_error(path, parts):
     try:
         beside(path, parts)
     except Exception as error:
-        raise ValueError(message)
+        raise ValueError(error.text) from error
 
 
 RIGHT = {
@@ -164,7 +164,8 @@ RIGHT = {
         interval(),
         interval(order=lambda m, lo, h: np.array([m, lo, h])),
         interval_by_statistics,
-        lambda x: torch.stack([torch.as_tensor(x).mean() + s * 1.96 * torch.as_tensor(x).std() / len(x) ** 0.5 for s in (0, -1, 1)]).numpy(),
+        lambda x: torch.stack([torch.as_tensor(x).mean() + s * 1.96 * torch.as_tensor(x).std() / len(x) ** 0.5
+                               for s in (0, -1, 1)]).numpy(),
         interval(z=1.959964),
         lambda x: tuple(np.mean(x) + np.array([0, -1, 1]) * 1.96 * np.std(x, ddof=1) / np.sqrt(x.size)),
         lambda x: torch.tensor(interval()(x)),
@@ -177,7 +178,8 @@ RIGHT = {
         lambda a, b: ~((a > a[:, None]) & (b >= b[:, None]) | (a >= a[:, None]) & (b > b[:, None])).any(1),
         lambda a, b: np.array(front_loop(a, b)),
         lambda a, b: [bool(x) for x in front()(a, b)],
-        lambda a, b: np.array([b[i] == b[a == a[i]].max() and (not (a > a[i]).any() or b[i] > b[a > a[i]].max()) for i in range(len(a))]),
+        lambda a, b: np.array([b[i] == b[a == a[i]].max() and (not (a > a[i]).any() or b[i] > b[a > a[i]].max())
+                               for i in range(len(a))]),
     ],
     "check_write_whole": [
         beside,
@@ -245,7 +247,7 @@ WRONG = {
         (write_twice, "The file is empty: can the parts be walked"),
         (write_clean_folder, "Another file of the folder was changed or"),
         (write_chdir, "Your function changes the working directory,"),
-        (write_other_error, "NameError"),
+        (write_other_error, "AttributeError"),
         (lambda path, parts: beside(path, parts, each=lambda p: p + "\n"), "Line breaks come between or behind the "
          "parts:"),
         (lambda path, parts: beside(path, parts, each=str.strip), "Spaces or line breaks are lost or added: write"),

@@ -36,6 +36,8 @@ def check_switch_answers(f: Callable) -> str:
         "columns": lambda v: v.T, "on": lambda a, b: a == b, "off": lambda a, b: a | b, "order": np.where,
         "whole": lambda x, a, b, s: x,
     }, [
+        Wrong("whole", "The answer is the same for every row.", lambda x, a, b, s: np.ones(len(a))),
+        Wrong("whole", "The answer is the same for every row.", lambda x, a, b, s: np.zeros(len(a))),
         Wrong("order", ignored, lambda s, on, off: on), Wrong("order", ignored, lambda s, on, off: off),
         Wrong("order", "The switch is the wrong way round: where it is on, the question is whether the pairs agree.",
               lambda s, on, off: np.where(s, off, on)),
@@ -89,13 +91,11 @@ def check_switch_answers(f: Callable) -> str:
               lambda x, a, b, s: 1 * a + b + s > 1),
         Wrong("whole", "All three count alike here: the switch chooses between two questions.", lambda x, a, b,
               s: a ^ b ^ s),
-        Wrong("whole", "The answer is the same for every row.", lambda x, a, b, s: np.ones(len(a))),
-        Wrong("whole", "The answer is the same for every row.", lambda x, a, b, s: np.zeros(len(a))),
         Wrong("whole", "This is one answer in all: each row of values needs its own.", lambda x, a, b, s: x[0]),
         Wrong("whole", "This is one answer in all: each row of values needs its own.", lambda x, a, b, s: x.all()),
         Wrong("whole", "This is one answer in all: each row of values needs its own.", lambda x, a, b, s: x.any()),
         Wrong("whole", "This is one answer in all: each row of values needs its own.", lambda x, a, b, s: x.sum()),
-    ], hints={"ambiguous|truth value|Boolean value": values, "unpack|index 3|values to unpack": "One variable is one "
+    ], hints={"ambiguous|truth value|Boolean value": values, "unpack|index 3|out of bounds": "One variable is one "
               "column of "
               "the n rows: values[:, 0], values[:, 1] and values[:, 2], or values.T to unpack them.",
               "boolean subtract": "Truth values have no minus: use ^ or !=, or .astype(int)."},
@@ -153,9 +153,9 @@ def check_choose_layer(f: Callable) -> str:
     require(kinds <= {"int", "int64", "float", "float64", "bool"}, f"This is a {min(kinds, default='')}: return the "
             f"layer's name alone, or '{NOWHERE}'.")
     require(not kinds, "This is a number: return the layer's name, the key of `curves`.")
+    require(any(got != gots[0] for got in gots), f"Your answer is always {gots[0]!r:.40}: compute it from the curves.")
     message = find_mistake(gots, CURVES, chosen, CHOICE, WRONG_CHOICES, fits=lambda a, b: a == b)
     require(not message, message)
-    require(any(got != gots[0] for got in gots), f"Your answer is always {gots[0]!r:.40}: compute it from the curves.")
     for (curves, goal), answer, got in zip(CURVES, wanted, gots):
         require(answer != NOWHERE or got == NOWHERE, f"In {curves} no layer reaches {goal}: return '{NOWHERE}', not "
                 f"{got!r:.40}.")

@@ -79,10 +79,11 @@ WRONG_CHOICES: tuple[Wrong, ...] = (
     Wrong("tie", "A tie is decided by the IIA at that number of directions, not at the most.", lambda c, r: c[max(c)]),
     Wrong("tie", "A tie is decided by the IIA at that number of directions, not at the first of the curve.",
           lambda c, r: c[next(iter(c))]),
+    Wrong("goal", "The goal is not asked: a layer counts only where its IIA is at least the goal.", lambda g: 0),
     *(Wrong("goal", "The goal is written out: take the one that is passed.", lambda g, w=w: w)
       for w in (0.95, 0.9, 0.98, 0.99, 0.5)),
     *(Wrong("goal", "The goal is changed on the way: take it as it is.", change) for change in (
-        lambda g: g / 100, lambda g: 100 * g, lambda g: 1 - g, lambda g: 0, lambda g: g - 0.05, lambda g: round(g, 1))),
+        lambda g: g / 100, lambda g: 100 * g, lambda g: 1 - g, lambda g: g - 0.05, lambda g: round(g, 1))),
     Wrong("otherwise", f"Where no layer reaches the goal, return '{NOWHERE}', spelled like this.", "none"),
     Wrong("otherwise", f"Where no layer reaches the goal, return '{NOWHERE}', spelled like this.", "Nowhere"),
     Wrong("otherwise", f"Where no layer reaches the goal, return '{NOWHERE}', not an empty name.", ""),

@@ -78,6 +78,9 @@ def both(iia: float, behavior: float, goal: float, *was: float) -> bool:
 better = "Better than it was is not mended: both figures must reach the goal."
 MEND: dict[str, Any] = {"keep": both, "goal": lambda g: g, "names": lambda names, changes, figures: names}
 WRONG_MENDS: tuple[Wrong, ...] = (
+    Wrong("keep", "These are all the changes: which of them bring both figures to the goal?", lambda *_: True),
+    Wrong("keep", "No change is ever named: are the figures of the changed run compared with the goal?",
+          lambda *_: False),
     Wrong("keep", "Behavior is not asked: a network that is aligned and has forgotten its task is not mended.",
           lambda i, b, g, *was: i >= g),
     Wrong("keep", "IIA is not asked: a network that knows its task need not be aligned.", lambda i, b, g, *was: b >= g),
@@ -98,9 +101,6 @@ WRONG_MENDS: tuple[Wrong, ...] = (
         lambda i, b, g, w, v: min(i, b) > min(w, v))),
     Wrong("keep", "These are the changes that do not mend it.", lambda i, b, g, *was: min(i, b) < g),
     Wrong("keep", "These are the changes that do not mend it.", lambda i, b, g, *was: max(i, b) < g),
-    Wrong("keep", "These are all the changes: which of them bring both figures to the goal?", lambda *_: True),
-    Wrong("keep", "No change is ever named: are the figures of the changed run compared with the goal?",
-          lambda *_: False),
     Wrong("keep", "The figures are compared with each other, not with the goal.", lambda i, b, g, *was: i >= b),
     Wrong("keep", "The figures are compared with each other, not with the goal.", lambda i, b, g, *was: i <= b),
     Wrong("keep", "A figure that equals the goal is asked for: it may lie above.", lambda i, b, g,
