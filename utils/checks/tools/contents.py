@@ -104,8 +104,8 @@ def say_pairs(gots: list[np.ndarray], cases: list[tuple]) -> None:
             ("True comes for pairs in which one of the others differs by less than `distance`",
              near & (far.sum(axis=1) == 1)),
             ("True comes for pairs in which none of the others differs by `distance`", near & ~far.any(axis=1)),
-            ("True comes for pairs that fulfil neither condition", ~near & ~far.all(axis=1)),
+            ("True comes for pairs that meet neither condition", ~near & ~far.all(axis=1)),
         ):
             require(not (got[which] != 0).any(), f"{message}, with tolerance {t:.4g} and distance {d:.4g}.")
-        require(not (got[near & far.all(axis=1)] == 0).any(), "False comes for pairs that fulfil both conditions, with "
+        require(not (got[near & far.all(axis=1)] == 0).any(), "False comes for pairs that meet both conditions, with "
                 f"tolerance {t:.4g} and distance {d:.4g}.")
