@@ -130,11 +130,12 @@ def check_pareto_front(f: Callable) -> str:
     fine = spread + rng.uniform(0, 0.01, 30), 1 / spread + rng.uniform(0, 0.01, 30)  # a hollow front
     ends = np.array([0.7, 0.2, 0.5, 0.1, 0.6]), np.array([0.4, 0.3, 0.2, 0.6, 0.7])  # first and last beat another
     cases = [*grids, fine, ends, tuple(x[::-1].copy() for x in ends), (np.array([0.3, 0.3]), np.array([0.5, 0.5])),
-             (np.array([0.4]), np.array([-0.2]))]
+             (np.array([0.4]), np.array([-0.2])),
+             (np.array([0.7, 0.695]), np.array([0.1, 0.9]))]
     sizes = ["9 points", "16 points, some scores below 0", "12 points, scores below 0", "25 points", "30 points of a "
              "hollow front", "5 points of which the last beats others", "5 points of which the first beats others",
              "two points that are "
-             "alike", "one point"]
+             "alike", "one point", "two points, each better in one"]
 
     examine(f, "pareto_front(first, second)", cases, sizes, unbeaten, FRONT, WRONG_FRONTS,
             hints={"out of range|out of bounds": "There may be any number of points, one among them.",
@@ -146,7 +147,7 @@ def check_pareto_front(f: Callable) -> str:
         require(got.dtype == bool, f"The points are the right ones, but of type {got.dtype}: return bools. As an "
                 "index, 0 "
                 "and 1 mean the first and the second point.")
-    return "Passed: in nine sets of points, those that no other beats are found."
+    return "Passed: in ten sets of points, those that no other beats are found."
 
 
 def check_write_whole(f: Callable) -> str:

@@ -45,7 +45,7 @@ RESULTS: tuple[tuple[str, Callable], ...] = (  # what can be done to a right res
     ("The logarithm is taken.", np.log), ("The inverse of tanh is taken.", np.arctanh),
     ("A sigmoid is taken of the result.", lambda x: 1 / (1 + np.exp(-x))),
     ("This is only the sign of the result.", np.sign), ("The remainder by 1 is taken.", lambda x: x % 1),
-    *(("The result is rounded: return it in full.", lambda x, d=d: np.round(x, d)) for d in (0, 1, 2, 3)),
+    *(("The result is rounded: return it in full.", lambda x, d=d: np.round(x, d)) for d in range(5)),
     ("The result is rounded: return it in full.", np.floor), ("The result is rounded: return it in full.", np.trunc),
     ("These are truth values: return the numbers themselves.", lambda x: x > 0),
     ("These are truth values: return the numbers themselves.", lambda x: x > 0.5),
