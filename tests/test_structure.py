@@ -30,7 +30,12 @@ LAYERS = (  # each imports only from those before it
     "utils.das_utils",
     "utils.measure_utils", "utils.measures.readout", "utils.measures.response", "utils.measures.alignment",
     "utils.plot_utils", "utils.diagram_utils",
-    "utils.checks.helpers", "utils.checks.data", "utils.checks.das", "utils.checks.iit", "utils.checks.measures",
+    "utils.checks.helpers",
+    "utils.checks.tools.running", "utils.checks.tools.variants", "utils.checks.tools.draws",
+    "utils.checks.tools.contents", "utils.checks.tools.scores", "utils.checks.tools.probing",
+    "utils.checks.tools.fronts", "utils.checks.tools.files", "utils.checks.tools.curves",
+    "utils.checks.tools.trainings",
+    "utils.checks.data", "utils.checks.das", "utils.checks.iit", "utils.checks.multi", "utils.checks.measures",
     "utils.checks.sweep", "utils.checks.own",
     "utils.explorer.view", "utils.explorer.picture", "utils.explorer.widget",
 )
