@@ -1,0 +1,83 @@
+"""Of what a learner's result of exercises 4.1 and 4.3 is made."""
+from typing import Any
+
+import numpy as np
+import torch
+
+from utils.checks.helpers import require
+from utils.checks.tools.running import refuse
+
+Blocks = list[list[int]]
+
+
+def as_blocks(got: Any, example: str) -> Blocks:
+    """What a learner's function returned as a list of lists of whole numbers, or WrongAnswer."""
+    require(not hasattr(got, "__next__"), f"This is a {type(got).__name__}, which can be read only once: return a list.")
+    require(not isinstance(got, (dict, set, str)), f"This is a {type(got).__name__}: return a list of blocks.{example}")
+    require(hasattr(got, "__iter__") and getattr(got, "ndim", 2) > 0, f"This is one {type(got).__name__}: a list of blocks "
+            f"is wanted.{example}")
+    blocks = []
+    for block in got:
+        require(not isinstance(block, slice), "These are slices: list the indices themselves, list(range(start, end))."
+                + example)
+        require(not isinstance(block, (set, dict, str)) and not hasattr(block, "__next__"), f"A block is a "
+                f"{type(block).__name__} here: make it a list, which has an order and can be read twice.{example}")
+        require(hasattr(block, "__iter__") and getattr(block, "ndim", 1) > 0, "A list of blocks is wanted, each a list of "
+                f"indices: one list in all came.{example}")
+        items = [item.item() if isinstance(item, (np.generic, torch.Tensor)) and item.ndim == 0 else item for item in block]
+        require(all(type(item) is int for item in items), "Indices must be whole numbers (int), not text, floats or lists."
+                + example)
+        blocks.append(items)
+    return blocks
+
+
+def say_contents(gots: list[np.ndarray], cases: list[tuple]) -> None:
+    """Of what each part of the result of 4.3 is made: so many times the base, so many times each source."""
+    sentences: list[list[str]] = []
+    for got, (base, sources, Q, blocks) in zip(gots, cases):
+        if got.shape != tuple(base.shape) or not np.isfinite(got).all():
+            return
+        images, k = [base, *sources], len(blocks)
+        free = [i for i in range(Q.shape[1]) if i not in sum(blocks, [])]
+        parts = [(f"block {i} (directions {block})", Q[:, block], 1 + i) for i, block in enumerate(blocks)]
+        parts += [("what is in no block", Q[:, free], 0)] if free else []
+        outside = torch.linalg.qr(torch.cat([Q, torch.eye(Q.shape[0])], dim=1))[0][:, Q.shape[1]:Q.shape[0]]
+        parts += [("what is orthogonal to Q", outside, 0)] if outside.shape[1] else []
+        found = []
+        for name, directions, owner in parts:
+            columns = np.stack([(h @ directions).double().numpy().ravel() for h in images], axis=1)
+            target = (torch.from_numpy(got) @ directions.double()).numpy().ravel()
+            weights = np.linalg.lstsq(columns, target, rcond=None)[0]
+            wanted = np.eye(1 + k)[owner]
+            if len(target) <= 1 + k or np.allclose(columns @ weights, target, atol=1e-3):
+                if not np.allclose(weights, wanted, atol=1e-3):
+                    terms = [f"{round(w, 2):g} x {'base' if i == 0 else f'source {i - 1}'}"
+                             for i, w in enumerate(weights.tolist()) if abs(w) > 1e-3]
+                    right = "base" if owner == 0 else f"source {owner - 1}"
+                    found.append(f"{name} holds {' + '.join(terms) or 'nothing'}, and should hold {right}")
+            else:
+                found.append(f"{name} holds no sum of coordinates of base and sources: is something cut, squared or "
+                             "averaged on the way, or are other columns of Q taken")
+        sentences.append(found)
+    for (*_, blocks), found in zip(cases, sentences):
+        if found:
+            refuse(f"With the blocks {blocks}, {'; '.join(found[:2])}. {_meaning(found, len(blocks))}")
+
+
+def _meaning(told: list[str], k: int) -> str:
+    """The mistake behind what the parts hold."""
+    text = "; ".join(told)
+    if "no sum of" in text:
+        return "Source i adds (h_sources[i] - h_base) @ Q_i @ Q_i.T."
+    if all("orthogonal" in t or "no block" in t for t in told):
+        return "What is in no block is the base's: add the changes to h_base."
+    if "orthogonal to Q holds nothing" in text or "no block holds nothing" in text:
+        return "What is orthogonal to the blocks is lost: add the changes to h_base."
+    if all("holds 1 x base," in t for t in told):
+        return ("This is h_base: nothing has been swapped." if len(told) == k else
+                "A source leaves no trace: start from h_base once, go through all blocks, and return after the loop.")
+    if all("1 x base + 1 x" in t for t in told):
+        return "The base's own coordinates are still there: add those of h_source - h_base, not of h_source."
+    if all("x base" not in t and "nothing" not in t for t in told):
+        return "Source i sets blocks[i], and no other block."
+    return "Source i sets its block in full: add (h_sources[i] - h_base) @ Q_i @ Q_i.T once, with a plus."
