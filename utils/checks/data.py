@@ -1,4 +1,5 @@
 """Checks of the exercises in notebooks 0 and 1: each tries a learner's function and names the likely mistake."""
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -86,6 +87,10 @@ def check_counterfactual_answers(f: Callable) -> str:
     return "Passed: five sets of pairs get the right counterfactual answers, for one to three variables."
 
 
+_ALL_SOURCES = ("All sources are the same image: this is single-source data for a multi-source model. Draw anew for each "
+                "source.")
+
+
 def check_draw_pairs(f: Callable) -> str:
     """Exercise 1.2: ``f(n, num_images, rng)`` draws base and source, integer indices (n,) each."""
     def many(n: int, num_images: int, k: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -95,8 +100,10 @@ def check_draw_pairs(f: Callable) -> str:
     try:
         require_uniform_draws(many, "draw_base_and_source(n, num_images, rng)")
     except WrongAnswer as error:
-        raise WrongAnswer(str(error).replace("Source 0", "Source").replace("source 0", "source")
-                          .replace("Sources", "Source")) from error.__cause__
+        text = re.sub(r", num_images = (\d+) and num_sources = \d+", r" and num_images = \1", str(error))
+        text = text.replace(_ALL_SOURCES, "The source does not come from the rng (a generator of your own, or the place in the "
+                            "array?): another draw gives the same.")
+        raise WrongAnswer(re.sub("([Ss])ource(s| [0-9])", r"\1ource", text)) from error.__cause__
     return "Passed: the draws of base and source are uniform, independent, and follow the generator."
 
 

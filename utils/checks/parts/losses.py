@@ -48,7 +48,7 @@ LOSSES: dict[str, tuple[Callable, ...]] = {  # sentence -> what it makes of logi
         (lambda z, y: entropy(-z, y), lambda z, y: -entropy(-z, y), lambda z, y: entropy(sigmoid(-z), y)),
     "The sign of the loss is wrong: training would make it worse.": (lambda z, y: -entropy(z, y),),
     _SQUARED: (lambda z, y: (z - y) ** 2, lambda z, y: (sigmoid(z) - y) ** 2, lambda z, y: (z - (2 * y - 1)) ** 2,
-               lambda z, y: ((z > 0) - y) ** 2, lambda z, y: (z - y) ** 2 / 2),
+               lambda z, y: (z - y) ** 2 / 2),
     "This is a distance of probability and answer: the cross-entropy is asked, binary_cross_entropy_with_logits.":
         (lambda z, y: np.abs(sigmoid(z) - y), lambda z, y: np.abs(z - y), lambda z, y: sigmoid(z) - y, lambda z, y: z - y),
     "The cross-entropy is squared: leave it as it is.": (lambda z, y: entropy(z, y) ** 2, lambda z, y: entropy(z, y).mean() ** 2),

@@ -48,13 +48,13 @@ class Watched:
         return sum(len(getattr(module, kind)) for kind in (
             "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"))
 
-    def require_untouched(self, weights: bool = True, frozen: bool = True) -> None:
-        """Raise WrongAnswer where hooks, modes, modules, attributes or (if asked) weights are not as they were."""
+    def require_untouched(self, weights: bool = True, frozen: bool = True, modes: bool = True) -> None:
+        """Raise WrongAnswer where hooks, modules, attributes or (if asked) weights and modes are not as they were."""
         for i, (name, module) in enumerate(self.modules):
             name = name or "the model"
             require(self._hooks(module) <= self.hooks[i], "A hook stays on the model after your function: call "
                     f"handle.remove() on every handle (it is on {name}).")
-            require(module.training == self.training[i], "Your function leaves the model in another mode (train or eval) "
+            require(not modes or module.training == self.training[i], "Your function leaves the model in another mode (train or eval) "
                     "than it was in: put the mode back.")
             attributes, children, kind = self.names[i]
             require("forward" not in set(vars(module)) - attributes, f"The forward of {name} stays replaced after your "

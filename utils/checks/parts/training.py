@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from utils.checks.helpers import WrongAnswer, bce, noise_images, own_rng, require
+from utils.checks.helpers import bce, noise_images, own_rng, require
 from utils.checks.parts.losses import LOSSES, REDUCTIONS, entropy
 from utils.checks.parts.models import NetworkLearner, Watched
 from utils.checks.tools.running import refuse
-from utils.checks.tools.variants import Wrong, alike, as_numbers, describe, find_mistake
-from utils.checks.tools.variants import RESULTS
+from utils.checks.tools.variants import RESULTS, Wrong, alike, as_numbers, describe, find_mistake
 from utils.model_utils import PyTorchCNN
 
 _NO_GRADIENT = ("No gradient reaches the network: compute the loss from model(X), without detach, item or no_grad, and call "
@@ -23,6 +22,7 @@ _HINTS = {
     "between 0 and 1": "F.binary_cross_entropy wants probabilities, and model(X) gives logits: use "
                        "F.binary_cross_entropy_with_logits.",
     "second time": "backward can run once for each loss: call it once.",
+    "cannot be converted to Scalar|only one element": "The loss is one number: take the mean over the batch first.",
     "only be created for scalar": "backward starts from one number: take the mean over the batch.",
     "Long|dtype": "The answers y are floats as they come: leave their type.",
 }
@@ -82,7 +82,8 @@ def check_steps(f: Callable) -> None:
         group = optimizer.param_groups[0]
         require(all(group[name] == value for name, value in settings.items()), "Your function changes the settings of the "
                 "optimizer: leave them as they are.")
-        runs.append((before, X, y, settings, weights))
+        graded = any(p.grad is not None and bool(p.grad.any()) for p in model.parameters())
+        runs.append((before, X, y, settings, weights, graded))
     numbers = [as_numbers(loss.detach() if isinstance(loss, torch.Tensor) else loss) for loss in lost]
     _require_losses(numbers, known)
     _require_steps(runs)
@@ -106,12 +107,15 @@ def _require_losses(numbers: list[np.ndarray], known: list[tuple[np.ndarray, np.
             "from the X and y that are passed.")
     require(not all(got < right_one for got, right_one in zip(numbers, rights) if got.ndim == 0), "The loss that you return is "
             "less than that before the step: compute it once, before the step, and return that.")
+    require(any(got.ndim > 0 or not np.isfinite(got) for got in numbers), "The loss that you return is not that of the whole batch "
+            f"before the step: {numbers[0]:.4g} in place of {rights[0]:.4g}. Compute it once, the mean over model(X) and y as they come, "
+            "before optimizer.step().")
     describe(numbers, rights, known, ["logits", "y"], [f"a batch of {len(z)}" for z, _ in known])
 
 
 def _require_steps(runs: list[tuple]) -> None:
     """Raise WrongAnswer unless the weights are where the optimizer puts them."""
-    for before, X, y, settings, weights in runs:
+    for before, X, y, settings, weights, graded in runs:
         start = _weights(before)
         one, two, _ = _two_steps(before, X, y, settings)
         close = [torch.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in zip(weights, (one, two))]
@@ -119,9 +123,9 @@ def _require_steps(runs: list[tuple]) -> None:
             continue
         moved, wanted = weights[0] - start, one - start
         if not moved.any():
-            raise WrongAnswer("The loss is right, but the weights do not change: is optimizer.step() missing, or does no gradient "
-                              "reach this model (zero_grad comes before loss.backward(), and step after it; use the model and "
-                              "the optimizer that are passed)?")
+            require(not graded, "The gradient is there, but the weights do not change: optimizer.step() is missing, or comes before "
+                    "backward.")
+            refuse(f"The loss is right, but the weights do not change. {_NO_GRADIENT}")
         added = _two_steps(before, X, y, settings, clears=False)[1]
         require(not close[0] or not torch.allclose(weights[1], added, rtol=1e-4, atol=1e-6), "The second step still holds the "
                 "gradient of the first: call optimizer.zero_grad() before loss.backward().")
