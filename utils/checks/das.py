@@ -29,6 +29,7 @@ class _ShortcutCNN(PyTorchCNN):
 
 
 _SWAP_HINTS = {
+    "KeyError: <class": "Use forward hooks of plain PyTorch, register_forward_hook: pyvene comes in the next exercise.",
     "must match|Expected|expected|shapes|size mismatch|invalid for input|stack": "What is put in place has another shape than the "
         "layer's output: does the kept output come from the same layer, and is it the output, whole?",
     "no attribute 'layer'": "`layer` is a name, a string: getattr(model, layer) is the module.",
@@ -43,7 +44,7 @@ def check_swap_layer(f: Callable) -> str:
     """Exercise 2.1: ``f(model, layer, X_base, X_source)`` gives the base's logits with the source's layer."""
     learner = NetworkLearner(f, "swap_layer(model, layer, X_base, X_source)", _SWAP_HINTS)
     model, gots, cases, sizes = _ShortcutCNN(), [], [], []
-    for layer, n in (("conv2", 4), ("conv1", 3), ("fc1", 4), ("conv3", 2), ("fc1", 5)):
+    for layer, n in (("conv2", 3), ("conv1", 2), ("fc1", 3), ("conv3", 2), ("fc1", 4)):
         model = _ShortcutCNN() if layer == "conv3" else model
         X_base, X_source = noise_images(2 * n)[torch.randperm(2 * n)].view(2, n, 1, 28, 28)
         model.train(layer in ("conv1", "conv3"))
@@ -54,22 +55,21 @@ def check_swap_layer(f: Callable) -> str:
         require(got.shape != (n,), f"Your result has shape ({n},): the logits are asked as model(X_base) gives them, (n, 1) = "
                 f"({n}, 1), in just this shape.")
         require(got.shape == (n, 1), f"Your result has shape {got.shape}, with {n} pairs: the logits have shape (n, 1) = ({n}, 1).")
-        again = as_numbers(learner(model, layer, X_base, X_source))
-        require(alike(got, again), "Called twice with the same arguments, your function gives two results: does it keep something "
+        require(layer != "conv2" or alike(got, as_numbers(learner(model, layer, X_base, X_source))), "Called twice with the same arguments, your function gives two results: does it keep something "
                 "between calls, in a global or in a default that is a list?")
         gots.append(got)
-        cases.append(({name: x.numpy().astype(float) for name, x in swaps(model, layer, X_base, X_source).items()},))
+        cases.append((swaps(model, layer, X_base, X_source),))
         sizes.append(f"{layer} and {n} pairs")
-    rights = [case[""] for case, in cases]
+    rights = [case[""]() for case, in cases]
     if not all(map(alike, gots, rights)):
         known = [*(Wrong("which", name, name) for name in cases[0][0] if name),
                  Wrong("result", "These are probabilities: return the logits, as model(X) does.", lambda x: 1 / (1 + np.exp(-x))),
                  *(Wrong("result", *result) for result in RESULTS)]
-        message = find_mistake(gots, cases, lambda which, result: lambda case: result(case[which]),
+        message = find_mistake(gots, cases, lambda which, result: lambda case: result(case[which]()),
                                {"which": "", "result": lambda x: x}, known)
         require(not message, message)
         for name in cases[0][0]:  # right in some cases only
-            found = [alike(got, case[name]) for got, (case,) in zip(gots, cases)]
+            found = [alike(got, case[name]()) for got, (case,) in zip(gots, cases)]
             require(not any(found) or not name or "sits on" in name, f"With {sizes[found.index(True)] if any(found) else ''}: {name}")
         describe(gots, rights, [() for _ in cases], [], sizes)
     return "Passed: in test networks with shortcuts past every layer, the swap is right at all four layers."

@@ -1,4 +1,5 @@
 """The parts of a solution of exercises 2.1 and 2.3, and the ways in which they go wrong."""
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -36,28 +37,40 @@ KEPT: dict[str, Any] = {  # what may be put in place of a layer's output, from t
     "Noise is added to the source's output.": lambda s, b: s + 0.1,
 }
 
-def swaps(model: torch.nn.Module, layer: str, X_base: torch.Tensor, X_source: torch.Tensor) -> dict[str, torch.Tensor]:
-    """What wrong swaps answer, by the sentence that names them; the right one's is ""."""
-    with torch.no_grad():
-        return {sentence: hooked(model, {layer: put}, X_base, X_source) for sentence, put in KEPT.items()} | {
-            "Base and source are swapped: run X_base, with the layer's output from X_source.":
-                hooked(model, {layer: KEPT[""]}, X_source, X_base),
-            "Nothing has changed, this is the answer to X_base: does the hook return the source's output?": model(X_base),
-            "This is the answer to X_source alone: run X_base, and replace the one layer's output.": model(X_source),
-            "This is the answer to the sum of both images: run them apart.": model(X_base + X_source),
-            "This is the mean of both answers: replace the one layer's output.": (model(X_base) + model(X_source)) / 2,
-            "This is the change of the answer: return the answer itself.":
-                hooked(model, {layer: KEPT[""]}, X_base, X_source) - model(X_base),
-            "The layer's input comes from the source, not its output (with shortcuts past the layer this differs).":
-                hooked(model, {name: KEPT[""] for name in [_before(layer)]}, X_base, X_source),
-            "All four layers come from the source: replace the one layer that was asked for.":
-                hooked(model, dict.fromkeys(LAYER_SIZES, KEPT[""]), X_base, X_source),
-        } | {f"The hook sits on {name}, whatever is asked for: getattr(model, layer) is the layer.":
-             hooked(model, {name: KEPT[""]}, X_base, X_source) for name in LAYER_SIZES}
+def swaps(model: torch.nn.Module, layer: str, X_base: torch.Tensor, X_source: torch.Tensor) -> dict[str, Callable]:
+    """What swaps answer, wrong ones by the sentence that names them, the right one by "": functions that give logits (n, 1)."""
+    def once(answer: Callable) -> Callable:
+        return functools.cache(torch.no_grad()(lambda: answer().numpy().astype(float)))
 
-def _before(layer: str) -> str:
+    def swap(put: dict[str, Callable], base: torch.Tensor = X_base, source: torch.Tensor = X_source) -> Callable:
+        return lambda: hooked(model, put, base, source)
+
+    right = KEPT[""]
+    ways = {
+        "": swap({layer: right}),
+        "Nothing has changed, this is the answer to X_base: does the hook return the source's output?": lambda: model(X_base),
+        "Base and source are swapped: run X_base, with the layer's output from X_source.": swap({layer: right}, X_source, X_base),
+        "This is the answer to X_source alone: run X_base, and replace the one layer's output.": lambda: model(X_source),
+        **{f"The hook sits on {name}, whatever is asked for: getattr(model, layer) is the layer.": swap({name: right})
+           for name in LAYER_SIZES},
+        "The hook sits on the layer before the one that is asked for.": swap({_next(layer, -1): right}),
+        "The hook sits on the layer after the one that is asked for.": swap({_next(layer, 1): right}),
+        **{sentence: swap({layer: put}) for sentence, put in KEPT.items() if sentence},
+        "This is the answer to the sum of both images: run them apart.": lambda: model(X_base + X_source),
+        "The base is changed before it is run: run X_base as it is.": swap({layer: right}, X_base + X_source),
+        "The base is changed before it is run: run X_base as it is. ": swap({layer: right}, 0 * X_base),
+        "The source is changed before it is run: run X_source as it is.": swap({layer: right}, X_base, X_base + X_source),
+        "The source is changed before it is run: run X_source as it is. ": swap({layer: right}, X_base, 0 * X_source),
+        "This is the mean of both answers: replace the one layer's output.": lambda: (model(X_base) + model(X_source)) / 2,
+        "This is the change of the answer: return the answer itself.": lambda: swap({layer: right})() - model(X_base),
+    }
+    return {sentence: once(way) for sentence, way in ways.items()}
+
+
+def _next(layer: str, step: int) -> str:
     names = list(LAYER_SIZES)
-    return names[names.index(layer) - 1]
+    return names[(names.index(layer) + step) % len(names)]
+
 
 def hooked(model: torch.nn.Module, put: dict[str, Callable], X_base: torch.Tensor, X_source: torch.Tensor) -> torch.Tensor:
     """Logits of the bases with ``put[layer](source's output, base's output)`` in place of each layer's output."""
