@@ -76,7 +76,9 @@ def check_swap_layer(f: Callable) -> str:
 
 
 _PYVENE_HINTS = {
-    "CNNConfig|config": "Configuration first, then the model: pv.IntervenableModel(config, model).",
+    "'str' object is not callable": "intervention_types is the class itself, pv.VanillaIntervention, without quotes.",
+    "hook_type": "The component ends with .output: f\"{layer}.output\".",
+    "attribute 'mode'|CNNConfig|config": "Configuration first, then the model: pv.IntervenableModel(config, model).",
     "unexpected keyword": "pv.IntervenableConfig takes representations=[{\"component\": ...}] and intervention_types=...",
     "KeyError|no attribute|component|split|not supported|NoneType": "The component is the layer's name with .output after it, "
         "f\"{layer}.output\", and intervention_types is the class pv.VanillaIntervention.",
@@ -104,7 +106,8 @@ def _require_one_swap(got: Any, layer: str) -> None:
 @own_rng()
 def check_make_intervenable(f: Callable) -> str:
     """Exercise 2.2: ``f(model, layer)`` gives a pyvene model with one VanillaIntervention on the layer's output."""
-    learner = NetworkLearner(f, "make_intervenable(model, layer)", _PYVENE_HINTS)
+    learner = NetworkLearner(f, "make_intervenable(model, layer)", _PYVENE_HINTS, "to swap the "
+                             "whole layer, use pv.VanillaIntervention, which has nothing random; a rotation has.")
     for layer in ("fc1", "conv3", "conv2", "conv1"):  # the smallest first
         X_base, X_source = noise_images(8)[torch.randperm(8)].view(2, 4, 1, 28, 28)
         model = PyTorchCNN()
@@ -112,7 +115,7 @@ def check_make_intervenable(f: Callable) -> str:
         watched = Watched(model)
         got = learner(model, layer)
         _require_one_swap(got, layer)
-        watched.require_untouched(frozen=False)
+        watched.require_untouched(frozen=False, modes=False)  # pyvene freezes, and switches to eval
         try:
             answer = got({"x": X_base}, [{"x": X_source}])[1]
         except Exception as error:
@@ -123,7 +126,7 @@ def check_make_intervenable(f: Callable) -> str:
                 f"output of {layer}: its answer to X_base " + ("is what it was without an intervention." if alike(
                     as_numbers(answer), plain) else "is not what the source's layer gives. Is a part of the layer chosen, or the "
                     "network changed?"))
-        watched.require_untouched(frozen=False)
+        watched.require_untouched(frozen=False, modes=False)  # pyvene freezes, and switches to eval
     return "Passed: at each of the four layers the pyvene model swaps the whole output."
 
 

@@ -1,7 +1,7 @@
 """Orthonormal directions made of a weight, as exercise 2.4 asks for them, and what can be wrong with them."""
 from collections.abc import Callable
-from typing import Any
 
+import numpy as np
 import torch
 
 from utils.checks.helpers import require
@@ -31,7 +31,8 @@ def check_bases(f: Callable) -> None:
         d, k = weight.shape
         shape = f"with (d, k) = ({d}, {k})"
         before = weight.detach().clone()
-        learner = NetworkLearner(lambda: f(weight), "orthonormal_directions(weight)", _HINTS)  # noqa: B023
+        learner = NetworkLearner(lambda: f(weight), "orthonormal_directions(weight)", _HINTS, "the directions come from "  # noqa: B023
+                                 "the weight, and from nothing else.")  # noqa: B023
         got = learner()
         require(same(before, weight.detach()) and weight.requires_grad and weight.grad is None, "Your function changes its argument "
                 "`weight` in place (its values, its gradient or requires_grad): the optimizer trains it, so leave it as it is.")
@@ -40,11 +41,15 @@ def check_bases(f: Callable) -> None:
         array = as_numbers(got)
         require(array.shape != (d, d) or d == k, f"This is a full (d, d) matrix, {shape}: only k columns are wanted, as from "
                 "mode='reduced'.")
+        turned = array.shape == (k, k) and k > 1 and np.allclose(array.T @ array, np.eye(k), atol=1e-3)
+        require(not turned or d == k, f"The directions have length k = {k}, not d = {d}: was the weight transposed, or are these the "
+                "other factor's?")
         require(array.shape != (k, k) or d == k, f"Your result has shape (k, k) = ({k}, {k}): of torch.linalg.qr's two results, Q "
                 "comes first, R second.")
         require(array.shape != (k, d) or d == k, f"Your result has shape {array.shape}, {shape}: the directions stand in the columns, "
                 "(d, k); is it transposed?")
-        require(array.shape == (d, k), f"Your result has shape {array.shape}; (d, k) = ({d}, {k}) was expected.")
+        require(array.shape == (d, k), f"Your result has shape {array.shape}; (d, k) = ({d}, {k}) was expected" + (
+            "." if (d, k) == (6, 3) else ", while (6, 3) was right: is a size written out?"))
         require(isinstance(got, torch.Tensor), _NO_GRADIENT)
         _require_orthonormal(torch.from_numpy(array).float(), before, shape)
         require(got.requires_grad, _NO_GRADIENT)

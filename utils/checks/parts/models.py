@@ -22,8 +22,8 @@ class _Itself:
 class NetworkLearner(Learner):
     """A ``Learner`` that hands on networks and optimizers themselves; all else is copied, as ever."""
 
-    def __init__(self, f: Callable, example: str, hints: dict[str, str] | None = None) -> None:
-        super().__init__(f, example, hints)
+    def __init__(self, f: Callable, example: str, hints: dict[str, str] | None = None, random: str = "") -> None:
+        super().__init__(f, example, hints, random)
         self.f = lambda *args: f(*(a.value if isinstance(a, _Itself) else a for a in args))
 
     def __call__(self, *args: Any, look: Callable[[], None] | None = None) -> Any:
