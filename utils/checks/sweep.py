@@ -1,104 +1,178 @@
 """Checks of the exercises in notebook 6: each tries a learner's function and names the likely mistake."""
-import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from unittest import mock
+from typing import Any
 
 import numpy as np
 
-from utils.checks.helpers import as_array, call, compare, require, require_value
+from utils.checks.helpers import require
+from utils.checks.tools.files import Watched, broken_off
+from utils.checks.tools.fronts import FRONT, WRONG_FRONTS, say_points, unbeaten
+from utils.checks.tools.running import Learner
+from utils.checks.tools.variants import Wrong, examine
 
 
 def check_mean_interval(f: Callable) -> str:
     """Exercise 6.1: ``f(values (k,))`` gives the mean over k networks and the ends of its 95% interval."""
-    values = np.random.default_rng(0).normal(0.5, 0.2, size=20)
-    mean, deviation, root = values.mean(), values.std(ddof=1), np.sqrt(len(values))
+    rng = np.random.default_rng(0)
+    cases = [(rng.exponential(spread, size=k) + center,) for k, center, spread in
+             ((7, 0.5, 0.2), (20, 0.6, 0.3), (2, 0.9, 0.2), (50, -9.0, 2.0), (11, 40.0, 9.0))]
+    sizes = [f"{len(values)} networks" for values, in cases]
 
-    def interval(half: float) -> np.ndarray:
-        return np.array([mean, mean - half, mean + half])
+    def build(values: Callable, center: Callable, spread: Callable, divisor: Callable, z: Callable,
+              order: Callable) -> Callable:
+        def interval(given: np.ndarray) -> Any:
+            x = values(given)
+            mean, half = center(x), z(len(x)) * spread(x) / divisor(len(x))
+            return order(mean, half, x)
 
-    got = call(f, values)
-    require_value(got)
-    require(isinstance(got, (tuple, list, np.ndarray)) and len(got) == 3, "Return three numbers: mean, low, high.")
-    compare(as_array(got), interval(1.96 * deviation / root), {
-        "This is where single networks lie; their mean is known better, by the square root of their number.":
-            (interval(1.96 * deviation), interval(1.96 * values.std()), interval(deviation),
-             np.array([mean, *np.percentile(values, [2.5, 97.5])]), np.array([mean, values.min(), values.max()])),
-        "The half width is one standard error: 95% takes 1.96 of them.": interval(deviation / root),
-        "The spread is divided by k, not by its square root.": interval(1.96 * deviation / len(values)),
-        "The standard deviation of a sample divides by k - 1: ask numpy for ddof=1.":
-            (interval(1.96 * values.std() / root), interval(values.std() / root)),
-        "This is the median: take the mean.": np.array([np.median(values), *interval(1.96 * deviation / root)[1:]]),
-    })
-    return "Passed: the mean of 20 networks and its interval are right."
+        return interval
+
+    single = "This is where single networks lie; their mean is known better, by the square root of their number."
+    sample = "The standard deviation of a sample divides by k - 1: ask numpy for ddof=1."
+    three = "Three numbers are wanted, mean, low and high, in this order."
+    all_values = "All values count: none is left out, and each as often as it comes."
+    t_values = {2: 12.706205, 7: 2.446912, 20: 2.093024, 50: 2.009575, 11: 2.228139}
+    examine(f, "mean_interval(values)", cases, sizes, build, {
+        "values": lambda x: x, "center": np.mean, "spread": lambda x: x.std(ddof=1), "divisor": np.sqrt,
+        "z": lambda k: 1.96, "order": lambda m, h, x: (m, m - h, m + h),
+    }, [
+        Wrong("divisor", single, lambda k: 1), Wrong("spread", sample, lambda x: x.std()),
+        Wrong("divisor", "The spread is divided by k, not by its square root.", lambda k: k),
+        Wrong("z", "The half width is one standard error: 95% takes 1.96 of them.", lambda k: 1),
+        Wrong("z", "The half width is 1.96 standard errors, not 2.", lambda k: 2),
+        Wrong("z", "1.645 standard errors make a 90% interval: 95% takes 1.96.", lambda k: 1.645),
+        Wrong("z", "2.576 standard errors make a 99% interval: 95% takes 1.96.", lambda k: 2.576),
+        Wrong("z", "3 standard errors make a 99.7% interval: 95% takes 1.96.", lambda k: 3),
+        Wrong("z", "0.95 is the share inside: the interval takes 1.96 standard errors.", lambda k: 0.95),
+        Wrong("z", "The half width is doubled: 1.96 standard errors to each side.", lambda k: 3.92),
+        Wrong("z", "The half width is halved: 1.96 standard errors to each side.", lambda k: 0.98),
+        Wrong("z", "This takes Student's t: the exercise asks for 1.96 standard errors.", lambda k: t_values[k]),
+        Wrong("spread", "This is the variance: take its square root, the standard deviation.", lambda x: x.var(ddof=1)),
+        Wrong("spread", "This is the variance: take its square root, the standard deviation, with ddof=1.",
+              lambda x: x.var()),
+        Wrong("spread", "A square root too many is taken of the standard deviation.", lambda x: np.sqrt(x.std(ddof=1))),
+        Wrong("spread", "This divides by k - 2: ask numpy for ddof=1.", lambda x: x.std(ddof=2)),
+        Wrong("spread", "This is the range: take the standard deviation.", np.ptp),
+        Wrong("spread", "This is the mean distance from the mean: take the standard deviation.",
+              lambda x: np.abs(x - x.mean()).mean()),
+        Wrong("spread", "This is the distance between quartiles: take the standard deviation.",
+              lambda x: np.subtract(*np.percentile(x, [75, 25]))),
+        Wrong("spread", "This is the mean: take the standard deviation.", np.mean),
+        Wrong("divisor", "Divided by the square root of k - 1: with ddof=1 it is the square root of k.",
+              lambda k: np.sqrt(k - 1)),
+        Wrong("divisor", "Divided by k - 1: it is the square root of k.", lambda k: k - 1),
+        Wrong("divisor", "This multiplies by the square root of k: divide by it.", lambda k: 1 / np.sqrt(k)),
+        *(Wrong("divisor", "The number of networks is written out: it is len(values).", lambda k, n=n: np.sqrt(n))
+          for n in (20, 10, 5, 100)),
+        Wrong("order", single, lambda m, h, x: (m, *np.percentile(x, [2.5, 97.5]))),
+        Wrong("order", single, lambda m, h, x: (m, *np.percentile(x, [5, 95]))),
+        Wrong("order", single, lambda m, h, x: (m, *np.percentile(x, [25, 75]))),
+        Wrong("order", single, lambda m, h, x: (m, x.min(), x.max())),
+        Wrong("center", "This is the median: take the mean.", np.median),
+        Wrong("order", "This is the median: take the mean.", lambda m, h, x: (np.median(x), m - h, m + h)),
+        Wrong("center", "This is one of the values, or their sum: take the mean.", lambda x: x[0]),
+        Wrong("center", "This is one of the values, or their sum: take the mean.", np.sum),
+        Wrong("center", "This is the middle of the range: take the mean.", lambda x: (x.min() + x.max()) / 2),
+        *(Wrong("order", f"{three} Yours come in another order.", order) for order in (
+            lambda m, h, x: (m - h, m, m + h), lambda m, h, x: (m, m + h, m - h), lambda m, h, x: (m + h, m, m - h),
+            lambda m, h, x: (m - h, m + h, m))),
+        *(Wrong("order", f"{three} Yours are less, or more.", order) for order in (
+            lambda m, h, x: (m - h, m + h), lambda m, h, x: (m, h), lambda m, h, x: m, lambda m, h,
+            x: (m, m - h, m + h, h),
+            lambda m, h, x: (m, m - h), lambda m, h, x: (m, m + h), lambda m, h, x: (m, m - h, m + h, len(x)))),
+        *(Wrong("order", f"{three} Here half widths stand in place of the ends.", order) for order in (
+            lambda m, h, x: (m, h, h), lambda m, h, x: (m, -h, h), lambda m, h, x: (m, h, 2 * h))),
+        Wrong("order", "The upper end is the mean: add the half width.", lambda m, h, x: (m, m - h, m)),
+        Wrong("order", "The lower end is the mean: take the half width off.", lambda m, h, x: (m, m, m + h)),
+        Wrong("order", "The ends are cut to [0, 1]: let them show.", lambda m, h, x: (m, max(m - h, 0), min(m + h, 1))),
+        Wrong("order", "The upper end is cut at 1: let it show.", lambda m, h, x: (m, m - h, min(m + h, 1))),
+        Wrong("order", "The lower end is cut at 0: let it show.", lambda m, h, x: (m, max(m - h, 0), m + h)),
+        *(Wrong("order", "The width is a share of the mean: take it from the spread of the values.",
+                lambda m, h, x, s=s: (m, m * (1 - s), m * (1 + s))) for s in (0.05, 0.025, 0.95)),
+        *(Wrong("values", all_values, change) for change in (lambda x: x[:-1], lambda x: x[1:], np.unique,
+                                                             lambda x: np.sort(x)[1:-1], lambda x: x[:5])),
+        Wrong("values", "The values are rounded first: take them as they are.", lambda x: x.round(1)),
+        Wrong("values", "The values are cut to [0, 1] first: take them as they are.", lambda x: x.clip(0, 1)),
+        Wrong("values", "The absolute values are taken first: take the values as they are.", np.abs),
+    ], ignored=((0, rng.normal(size=7)),), also=lambda gots: _say_interval(gots, cases))
+    return "Passed: the mean and its interval are right for 2 to 50 networks."
+
+
+def _say_interval(gots: list[np.ndarray], cases: list[tuple]) -> None:
+    """Which of the three numbers of 6.1 are off."""
+    for got in gots:
+        require(got.shape == (3,), f"Three numbers are wanted, mean, low and high: yours has shape {got.shape}.")
+        require(got[1] <= got[0] + 1e-9 and got[0] <= got[2] + 1e-9, "The mean lies between low and high: with yours, "
+                "mean "
+                f"{got[0]:.3f}, low {got[1]:.3f} and high {got[2]:.3f}, it does not.")
+        x = next(values for (values,), other in zip(cases, gots) if other is got)
+        half, wanted = np.ptp(got[1:]) / 2, 1.96 * x.std(ddof=1) / np.sqrt(len(x))
+        require(bool(np.isclose(got[0], x.mean())), f"The first number is not the mean of the values: with {len(x)} "
+                f"networks it is {x.mean():.3f}, and yours {got[0]:.3f}.")
+        require(bool(np.isclose(half, wanted, rtol=1e-4)), f"The mean is right, and low and high lie {half:.4f} from "
+                "their "
+                f"middle: with {len(x)} networks, 1.96 standard errors are {wanted:.4f}. Take the standard deviation "
+                "with "
+                "ddof=1, divided by the square root of k.")
+    uneven = [abs(got[0] - got[1] - (got[2] - got[0])) > 1e-3 * np.ptp(got) for got in gots]
+    require(not any(uneven), "Low and high are not equally far from the mean: mean ± 1.96 standard errors is. Do "
+            "percentiles or resampling stand in for it?")
 
 
 def check_pareto_front(f: Callable) -> str:
     """Exercise 6.2: ``f(first (n,), second (n,))`` tells (n,) which points no other point beats."""
-    first = np.array([0.10, 0.50, 0.50, 0.90, 0.40, 0.90, 0.20, 0.70, 0.70, 0.45, 0.30])
-    second = np.array([0.95, 0.80, 0.60, 0.30, 0.70, 0.30, 0.95, 0.10, 0.55, 0.62, 0.50])
+    rng = np.random.default_rng(1)
+    grids = [(rng.integers(0, m, n) / m - shift, rng.integers(0, m, n) / m - shift) for n, m, shift in
+             ((9, 4, 0), (16, 5, 0.5), (12, 6, 2), (25, 7, 0))]
+    spread = rng.uniform(0.3, 0.9, size=30)
+    fine = spread + rng.uniform(0, 0.01, 30), 1 / spread + rng.uniform(0, 0.01, 30)  # a hollow front
+    ends = np.array([0.7, 0.2, 0.5, 0.1, 0.6]), np.array([0.4, 0.3, 0.2, 0.6, 0.7])  # first and last beat another
+    cases = [*grids, fine, ends, tuple(x[::-1].copy() for x in ends), (np.array([0.3, 0.3]), np.array([0.5, 0.5])),
+             (np.array([0.4]), np.array([-0.2]))]
+    sizes = ["9 points", "16 points, some scores below 0", "12 points, scores below 0", "25 points", "30 points of a "
+             "hollow front", "5 points of which the last beats others", "5 points of which the first beats others",
+             "two points that are "
+             "alike", "one point"]
 
-    def beaten(at_least: Callable, better: Callable) -> np.ndarray:
-        return np.array([any(at_least(a >= x, b >= y) and better(a > x, b > y) for a, b in zip(first, second))
-                         for x, y in zip(first, second)])
-
-    front = ~beaten(lambda p, q: p and q, lambda p, q: p or q)
-    lower = np.array([not any(a <= x and b <= y and (a < x or b < y) for a, b in zip(first, second))
-                      for x, y in zip(first, second)])
-    compare(call(f, first, second), front, {
-        "It is the other way round: these are the points that are beaten.": ~front,
-        "A point as good in one and better in the other beats it too: ask for one strict inequality, not for two.":
-            ~beaten(lambda p, q: p and q, lambda p, q: p and q),
-        "No point is left. None is beaten by itself, and to beat another it takes to be at least as good in both.":
-            np.zeros(len(first), dtype=bool),
-        "Of two points that are alike each counts as beaten by the other: at least one inequality must be strict.":
-            np.array([((first >= x) & (second >= y)).sum() == 1 for x, y in zip(first, second)]),
-        "Only the best in either are kept: those between them may be unbeaten too.":
-            (first == first.max()) | (second == second.max()),
-        "Low values win here: more is better in both.": lower,
-    }, first=first, second=second)
-    return "Passed: of eleven points, those that no other beats are found."
+    examine(f, "pareto_front(first, second)", cases, sizes, unbeaten, FRONT, WRONG_FRONTS,
+            hints={"out of range|out of bounds": "There may be any number of points, one among them.",
+              "no attribute": "first and second are numpy arrays."},
+        ignored=((0, np.linspace(0, 1, 9)), (1, np.linspace(0, 1, 9))), also=lambda gots: say_points(gots, cases),
+        most=2)
+    for case in cases[:1]:
+        got = np.asarray(Learner(f, "pareto_front(first, second)")(*case))
+        require(got.dtype == bool, f"The points are the right ones, but of type {got.dtype}: return bools. As an "
+                "index, 0 "
+                "and 1 mean the first and the second point.")
+    return "Passed: in nine sets of points, those that no other beats are found."
 
 
 def check_write_whole(f: Callable) -> str:
     """Exercise 6.3: ``f(path, parts)`` writes the joined parts to path: whole, or not at all."""
-    moves: list[tuple[Path, Path]] = []
-
-    def recording(move: Callable) -> Callable:
-        def moved(source, target, *args, **kwargs):
-            moves.append((Path(source).resolve(), Path(target).resolve()))
-            return move(source, target, *args, **kwargs)
-        return moved
-
-    def breaks_off() -> Iterator[str]:
-        yield "new, but only ha"
-        raise InterruptedError("killed")
-
+    learner = Learner(f, "write_whole(path, parts)", {
+        "FileExistsError": "What an interrupted call left behind is in the way: open the other file with \"w\".",
+        "FileNotFoundError": "Is it written before it is renamed, and is each file named as before?",
+        "bytes-like": "The parts are text: open the file with \"w\".", "PosixPath|WindowsPath|Path'": "path is a "
+        "pathlib.Path: path.with_suffix(\".part\"), path.parent / name.", "closed file": "Write before the with block "
+        "ends.",
+        "no attribute": "`parts` is an iterator of strings: walk through it once, with a for loop.",
+        "not subscriptable|len()": "`parts` is an iterator: walk through it once, with a for loop, or join it."})
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder).resolve() / "row.json"
-        f(path, iter(["o", "ld"]))
-        require(path.exists(), "No file was written.")
-        require(path.read_text() == "old", "The file does not hold all parts, one after the other.")
-        try:
-            f(path, breaks_off())
-        except InterruptedError:
-            pass
-        else:
-            require(False, "The parts broke off with an error, and your function swallows it: let it pass.")
-        require(path.exists(), "When the parts break off, the old file is gone: leave it alone until all is written.")
-        require(path.read_text() == "old", "When the parts break off, the file is left half-written: write to another "
-                "file first, and rename it at the end.")
-        for rest in path.parent.iterdir():
-            if rest != path:
-                rest.unlink()
-        before = path.stat().st_ino
-        with mock.patch("os.replace", recording(os.replace)), mock.patch("os.rename", recording(os.rename)):
-            f(path, iter(["{", "}"]))
-        require(path.exists() and path.read_text() == "{}", "A file that is there already is not replaced.")
-        require(path.stat().st_ino != before, "The file is written in place: killed at the wrong moment "
-                "it is half-written. Write to another file first, and rename it with os.replace.")
-        require(all(source.parent == path.parent for source, target in moves if target == path), "The temporary file "
-                "lies in another folder, which may be on another disk: put it beside the file.")
-        require(list(path.parent.iterdir()) == [path], "A file is left behind beside the one that was asked for.")
+        watched = Watched(learner, Path(folder).resolve())
+        watched.write(["o", "l", "d"])
+        watched.write(["new\n", "", "  line, ", "A", "A", " ", "b\n", "end "])
+        watched.write(["{", "}"])
+        watched.write([letter * 20_000 for letter in "xyz"])
+        for error in (InterruptedError("the disk is gone"), ValueError("no such number"), KeyboardInterrupt()):
+            watched.interrupt(broken_off(error), error)
+            watched.write(["after ", type(error).__name__])
+        watched.write(["short"])
+        watched.write([])
+        watched.write(["again"])
+    with tempfile.TemporaryDirectory() as folder:
+        watched = Watched(learner, Path(folder).resolve())
+        watched.interrupt(broken_off(InterruptedError("killed")), InterruptedError("killed"))
+        watched.write(["a first one"])
     return "Passed: what breaks off leaves the old file as it was; what ends replaces it at once."

@@ -1,4 +1,4 @@
-"""Of what a learner's result of exercises 4.1 and 4.3 is made."""
+"""Of what a learner's result of exercises 4.1, 4.3 and 5.2 is made."""
 from typing import Any
 
 import numpy as np
@@ -12,20 +12,25 @@ Blocks = list[list[int]]
 
 def as_blocks(got: Any, example: str) -> Blocks:
     """What a learner's function returned as a list of lists of whole numbers, or WrongAnswer."""
-    require(not hasattr(got, "__next__"), f"This is a {type(got).__name__}, which can be read only once: return a list.")
+    require(not hasattr(got, "__next__"),
+            f"This is a {type(got).__name__}, which can be read only once: return a list.")
     require(not isinstance(got, (dict, set, str)), f"This is a {type(got).__name__}: return a list of blocks.{example}")
-    require(hasattr(got, "__iter__") and getattr(got, "ndim", 2) > 0, f"This is one {type(got).__name__}: a list of blocks "
+    require(hasattr(got, "__iter__") and getattr(got, "ndim", 2) > 0, f"This is one {type(got).__name__}: a list of "
+            "blocks "
             f"is wanted.{example}")
-    blocks = []
+    blocks: Blocks = []
     for block in got:
         require(not isinstance(block, slice), "These are slices: list the indices themselves, list(range(start, end))."
                 + example)
         require(not isinstance(block, (set, dict, str)) and not hasattr(block, "__next__"), f"A block is a "
                 f"{type(block).__name__} here: make it a list, which has an order and can be read twice.{example}")
-        require(hasattr(block, "__iter__") and getattr(block, "ndim", 1) > 0, "A list of blocks is wanted, each a list of "
+        require(hasattr(block, "__iter__") and getattr(block, "ndim", 1) > 0, "A list of blocks is wanted, each a list "
+                "of "
                 f"indices: one list in all came.{example}")
-        items = [item.item() if isinstance(item, (np.generic, torch.Tensor)) and item.ndim == 0 else item for item in block]
-        require(all(type(item) is int for item in items), "Indices must be whole numbers (int), not text, floats or lists."
+        items: list[Any] = [item.item() if isinstance(item,
+                                           (np.generic, torch.Tensor)) and item.ndim == 0 else item for item in block]
+        require(all(type(item) is int for item in items), "Indices must be whole numbers (int), not text, floats or "
+                "lists."
                 + example)
         blocks.append(items)
     return blocks
@@ -81,3 +86,26 @@ def _meaning(told: list[str], k: int) -> str:
     if all("x base" not in t and "nothing" not in t for t in told):
         return "Source i sets blocks[i], and no other block."
     return "Source i sets its block in full: add (h_sources[i] - h_base) @ Q_i @ Q_i.T once, with a plus."
+
+
+def say_pairs(gots: list[np.ndarray], cases: list[tuple]) -> None:
+    """Of which kind the pairs are that 5.2 takes in wrongly, or leaves out."""
+    for got, (base, source, v, t, d) in zip(gots, cases):
+        require(got.shape != (), f"This is one number for all pairs: each of the {len(base)} needs its own.")
+        require(got.shape != (len(base), 3) or set(np.unique(got)) <= {0, 1}, "These are labels: return True or False "
+                "for "
+                "each pair, not the pairs.")
+        if got.shape != (len(base),):
+            return
+        change, others = source - base, [i for i in range(3) if i != v]
+        near, far = np.abs(change[:, v]) <= t, np.abs(change[:, others]) >= d
+        for message, which in (
+            ("True comes for pairs that differ by more than `tolerance` in the variable", ~near & far.all(axis=1)),
+            ("True comes for pairs in which one of the others differs by less than `distance`",
+             near & (far.sum(axis=1) == 1)),
+            ("True comes for pairs in which none of the others differs by `distance`", near & ~far.any(axis=1)),
+            ("True comes for pairs that fulfil neither condition", ~near & ~far.all(axis=1)),
+        ):
+            require(not (got[which] != 0).any(), f"{message}, with tolerance {t:.4g} and distance {d:.4g}.")
+        require(not (got[near & far.all(axis=1)] == 0).any(), "False comes for pairs that fulfil both conditions, with "
+                f"tolerance {t:.4g} and distance {d:.4g}.")

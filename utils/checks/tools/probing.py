@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from utils.checks.tools.variants import Wrong
+from utils.checks.helpers import require
+from utils.checks.tools.running import Learner
+from utils.checks.tools.variants import Wrong, as_numbers
 
 
 def _ones(x: np.ndarray, a: slice) -> np.ndarray:
@@ -20,7 +22,8 @@ def _least_squares(design: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 FITS: dict[str, Any] = {  # the right parts
-    "inputs": lambda x, y, a: (x, y), "fit": lambda h, n: slice(0, h), "test": lambda h, n: slice(h, n), "design": _ones,
+    "inputs": lambda x, y, a: (x, y), "fit": lambda h, n: slice(0, h), "test": lambda h, n: slice(h, n),
+                        "design": _ones,
     "solve": _least_squares, "score": _r2,
 }
 
@@ -82,7 +85,8 @@ WRONG_FITS: tuple[Wrong, ...] = (
     Wrong("inputs", "The last coordinate is left out: fit to all of them.", lambda x, y, a: (x[:, :-1], y)),
     Wrong("inputs", "The coordinates are added up first: each has a weight of its own.",
           lambda x, y, a: (x.sum(axis=1, keepdims=True), y)),
-    Wrong("inputs", "The values are standardized: leave them as they are.", lambda x, y, a: (x, (y - y.mean()) / y.std())),
+    Wrong("inputs", "The values are standardized: leave them as they are.", lambda x, y,
+          a: (x, (y - y.mean()) / y.std())),
     Wrong("inputs", "The rows are reversed: the first half is for the fit.", lambda x, y, a: (x[::-1], y[::-1])),
     Wrong("inputs", "The rows of coordinates and values do not belong together.", lambda x, y, a: (x[::-1], y)),
     *(Wrong("inputs", "The rows are shuffled: the first half is that of the rows as they come.",
@@ -91,12 +95,14 @@ WRONG_FITS: tuple[Wrong, ...] = (
     Wrong("design", "The coordinates are not used: this is the mean alone.", lambda x, a: np.ones((len(x), 1))),
     Wrong("design", "The column of ones counts the rows: it is np.ones.",
           lambda x, a: np.column_stack([x, np.arange(len(x))])),
-    Wrong("design", "The column of ones holds zeros: it is np.ones.", lambda x, a: np.column_stack([x, np.zeros(len(x))])),
+    Wrong("design", "The column of ones holds zeros: it is np.ones.", lambda x,
+          a: np.column_stack([x, np.zeros(len(x))])),
     Wrong("design", "Squares of the coordinates are fitted too: the coordinates and ones are the design.",
           lambda x, a: np.column_stack([x, x**2, np.ones(len(x))])),
     *(Wrong("solve", "The weights are held small (a ridge): fit by plain least squares.", _ridge(strength))
       for strength in (0.001, 0.01, 0.1, 1.0, 10.0)),
-    Wrong("solve", "This is no least squares: the columns are correlated, so ask np.linalg.lstsq.", lambda d, y: d.T @ y),
+    Wrong("solve", "This is no least squares: the columns are correlated, so ask np.linalg.lstsq.", lambda d,
+          y: d.T @ y),
     Wrong("solve", "This is no least squares: the columns are correlated, so ask np.linalg.lstsq.",
           lambda d, y: d.T @ y / len(y)),
     Wrong("score", _CORRELATION, lambda y, p, of: np.corrcoef(y, p)[0, 1]),
@@ -104,10 +110,12 @@ WRONG_FITS: tuple[Wrong, ...] = (
     Wrong("score", "Values below 0 are cut: let them show, they are worse than guessing the mean.",
           lambda y, p, of: max(_r2(y, p, of), 0.0)),
     Wrong("score", "This is the error itself: R^2 is 1 minus squared error / variance.", lambda y, p, of: _error(y, p)),
-    Wrong("score", "This is the error itself: R^2 is 1 minus squared error / variance.", lambda y, p, of: _error(y, p) ** 0.5),
+    Wrong("score", "This is the error itself: R^2 is 1 minus squared error / variance.", lambda y, p,
+          of: _error(y, p) ** 0.5),
     Wrong("score", "This is the error itself: R^2 is 1 minus squared error / variance.",
           lambda y, p, of: ((y - p) ** 2).sum()),
-    Wrong("score", "This is the error itself: R^2 is 1 minus squared error / variance.", lambda y, p, of: abs(y - p).mean()),
+    Wrong("score", "This is the error itself: R^2 is 1 minus squared error / variance.", lambda y, p,
+          of: abs(y - p).mean()),
     Wrong("score", _ONE, lambda y, p, of: _error(y, p) / y.var()), Wrong("score", _MEANS, lambda y, p, of:
                                                                       1 - _error(y, p) * len(y) / y.var()),
     Wrong("score", _MEANS, lambda y, p, of: 1 - _error(y, p) / y.var() / len(y)),
@@ -142,15 +150,52 @@ WRONG_FITS: tuple[Wrong, ...] = (
           lambda y, p, of: 1 - (1 - _r2(y, p, of)) * (len(y) - 1) / (len(y) - 4)),
     Wrong("score", "These are the predictions: how far are they from the values?", lambda y, p, of: p),
     Wrong("score", "These are the errors: what share of the variance are their squares?", lambda y, p, of: y - p),
-    Wrong("score", "Weights or values have one axis too many, so that each value meets each prediction: keep both (n,).",
+    Wrong("score",
+          "Weights or values have one axis too many, so that each value meets each prediction: keep both (n,).",
           lambda y, p, of: 1 - ((y[:, None] - p) ** 2).mean() / y.var()),
-    Wrong("score", "This is a share of answers: values are numbers, so take R^2.", lambda y, p, of: (abs(y - p) < 0.5).mean()),
+    Wrong("score", "This is a share of answers: values are numbers, so take R^2.", lambda y, p,
+          of: (abs(y - p) < 0.5).mean()),
     *(Wrong("fit", _OFF, lambda h, n, i=i: slice(0, h + i)) for i in (-1, 1)),
-    *(Wrong("test", _OFF, lambda h, n, i=i: slice(h + i, n)) for i in (-1, 1)), Wrong("test", _OFF, lambda h, n: slice(h, n - 1)),
-    *(Wrong("fit", "The half is written out: it is len(values) // 2.", lambda h, n, m=m: slice(0, m)) for m in (50, 100, 40)),
-    *(Wrong("test", "The half is written out: it is len(values) // 2.", lambda h, n, m=m: slice(m, n)) for m in (50, 100, 40)),
+    *(Wrong("test", _OFF, lambda h, n, i=i: slice(h + i, n)) for i in (-1, 1)),
+    Wrong("test", _OFF, lambda h, n: slice(h, n - 1)),
+    *(Wrong("fit", "The half is written out: it is len(values) // 2.", lambda h, n, m=m: slice(0, m))
+      for m in (50, 100, 40)),
+    *(Wrong("test", "The half is written out: it is len(values) // 2.", lambda h, n, m=m: slice(m, n))
+      for m in (50, 100, 40)),
     Wrong("fit", _HALVES, lambda h, n: slice(0, n, 2)), Wrong("test", _HALVES, lambda h, n: slice(1, n, 2)),
     Wrong("fit", _HALVES, lambda h, n: slice(1, n, 2)), Wrong("test", _HALVES, lambda h, n: slice(0, n, 2)),
     *(Wrong("fit", _HALVES, lambda h, n, s=s: slice(0, int(s * n))) for s in (0.8, 0.75, 0.9, 0.25, 0.2, 0.7)),
     *(Wrong("test", _HALVES, lambda h, n, s=s: slice(int(s * n), n)) for s in (0.8, 0.75, 0.9, 0.25, 0.2, 0.7)),
 )
+
+
+def say_probe(f: Callable, gots: list[np.ndarray]) -> None:
+    """What a result of 5.4 changes with, of which R^2 on the second half knows nothing; and where it is not 1."""
+    if any(got.shape for got in gots):
+        return
+    learner, rng = Learner(f, "probe_of_mine(coordinates, values)"), np.random.default_rng(3)
+    x, noise, shuffled = rng.normal(size=(40, 3)), rng.normal(size=40), rng.permutation(20)
+    exact, y = x @ [1.0, -2.0, 0.5], x @ [1.0, -2.0, 0.5] + 2 + noise
+
+    def got(x: np.ndarray, y: np.ndarray) -> float:
+        return float(as_numbers(learner(x, y)))
+
+    own, first = got(x, y), np.r_[shuffled, 20:40]
+    for message, value, wanted in (
+        ("Values that are exactly a weighted sum of the coordinates have R^2 = 1", got(x, exact), 1.0),
+        ("Values that are exactly a weighted sum plus a constant have R^2 = 1: does the fit hold the intercept",
+         got(x, exact + 5), 1.0),
+        ("R^2 stays when all values are multiplied by 10: the errors are divided by the variance", got(x, 10 * y), own),
+        ("R^2 stays when 5 is added to all values: does the fit hold the intercept", got(x, y + 5), own),
+        ("R^2 stays when the coordinates are multiplied by 10: fit by plain least squares", got(10 * x, y), own),
+        ("R^2 stays when 3 is added to the coordinates: does the fit hold the intercept", got(x + 3, y), own),
+        ("R^2 stays when the rows of the first half come in another order: all of them are fitted to",
+         got(x[first], y[first]), own),
+        ("R^2 stays when the rows of the second half come in another order: all of them are measured on",
+         got(x[::-1][first][::-1], y[::-1][first][::-1]), own),
+    ):
+        require(bool(np.isclose(value, wanted, rtol=1e-3, atol=1e-4)), f"{message}. Yours "
+                + (f"is {value:.3f}." if wanted == 1.0 else f"goes from {wanted:.3f} to {value:.3f}."))
+    half = noise.copy()
+    half[20:] = 0
+    require(got(x, y + half) != own, "R^2 does not change with the values of the first half: fit to them.")

@@ -27,10 +27,6 @@ def _each(value: Any) -> Any:
     return value
 
 
-def _roll(x: np.ndarray) -> np.ndarray:
-    return np.roll(x, 1, axis=0)
-
-
 RESULTS: tuple[tuple[str, Callable], ...] = (  # what can be done to a right result
     ("The sign is wrong.", lambda x: -x), ("The absolute value is taken of the result: leave its sign.", np.abs),
     ("The result is squared: leave it as it is.", np.square), ("A square root is taken of the result.", np.sqrt),
@@ -46,7 +42,8 @@ RESULTS: tuple[tuple[str, Callable], ...] = (  # what can be done to a right res
     ("Values outside [0, 1] are missing: leave them as they are.", lambda x: np.where((x < 0) | (x > 1), np.nan, x)),
     ("Values outside [0, 1] are set to 0: leave them as they are.", lambda x: np.where((x < 0) | (x > 1), 0, x)),
     ("The result is squeezed by tanh: leave it as it is.", np.tanh), ("The exponential is taken.", np.exp),
-    ("The logarithm is taken.", np.log), ("A sigmoid is taken of the result.", lambda x: 1 / (1 + np.exp(-x))),
+    ("The logarithm is taken.", np.log), ("The inverse of tanh is taken.", np.arctanh),
+    ("A sigmoid is taken of the result.", lambda x: 1 / (1 + np.exp(-x))),
     ("This is only the sign of the result.", np.sign), ("The remainder by 1 is taken.", lambda x: x % 1),
     *(("The result is rounded: return it in full.", lambda x, d=d: np.round(x, d)) for d in (0, 1, 2, 3)),
     ("The result is rounded: return it in full.", np.floor), ("The result is rounded: return it in full.", np.trunc),
@@ -55,7 +52,7 @@ RESULTS: tuple[tuple[str, Callable], ...] = (  # what can be done to a right res
     ("The table is transposed.", np.transpose), ("The order is reversed.", lambda x: x[::-1]),
     ("The columns are in reverse order.", lambda x: x[:, ::-1]), ("The result is sorted: leave its order.", np.sort),
     ("The results are sorted: leave the order of the rows.", lambda x: np.sort(x, axis=0)),
-    ("The result is shifted by one place.", _roll),
+    ("The result is shifted by one place.", lambda x: np.roll(x, 1, 0)),
     ("The result is shifted by one place.", lambda x: np.roll(x, -1, 0)),
     ("Each row has its result: leave out the mean over them.", np.mean),
     ("Each row has its result: leave out the sum over them.", np.sum),
@@ -76,7 +73,8 @@ RESULTS: tuple[tuple[str, Callable], ...] = (  # what can be done to a right res
     ("This has one axis too many: there is one row around the result.", lambda x: x[None]),
     ("This is the result in one row: keep its two axes.", lambda x: x.reshape(-1) if x.ndim > 1 else x),
     ("This is the first row of the result alone.", lambda x: x[0]), ("This is the last row alone.", lambda x: x[-1]),
-    ("This is a running sum.", lambda x: np.cumsum(x, 0) if x.ndim else 1 / 0), ("These are ranks, or positions.", np.argsort),
+    ("This is a running sum.", lambda x: np.cumsum(x, 0) if x.ndim else 1 / 0),
+                                             ("These are ranks, or positions.", np.argsort),
     ("These are the positions of the right ones: return True or False for each.", lambda x: np.nonzero(x)[0]),
     ("These are the positions of the others: return True or False for each.", lambda x: np.nonzero(x == 0)[0]),
 )
@@ -178,13 +176,18 @@ def describe(gots: Sequence[np.ndarray], rights: Sequence[np.ndarray], cases: Se
     same_shape = [(g, r) for g, r in zip(gots, rights) if g.shape == r.shape]
     with np.errstate(all="ignore"):
         for combine, words in ((np.divide, "times"), (np.subtract, "more than")):
-            factors = _factors(*zip(*same_shape), combine)
+            factors = _factors([g for g, _ in same_shape], [r for _, r in same_shape], combine)
             if factors and np.ptp(factors) < 1e-3 * max(map(abs, factors)):
                 refuse(f"Your result is always {factors[0]:.4g} {words} the right one.")
             factors = factors if all(r.size > 1 for _, r in same_shape) else None
             require(not factors, f"Your result is {_listed(factors or [])} {words} the right one, with "
                     f"{'; '.join(sizes[:4])}: is it divided by the wrong number?" if words == "times" else
                     f"Your result is {_listed(factors or [])} {words} the right one, in the first cases.")
+    if all(r.size > 3 and np.array_equal(np.argsort(g, None, "stable"), np.argsort(r, None, "stable"))
+           for g, r in same_shape):
+        refuse("Your results come in the right order, but are not the right numbers: is a power, a logarithm or "
+               "another "
+               "function taken of them, or of what goes in?")
     if right.ndim == 2:
         ok = np.isclose(got, right, rtol=1e-4, atol=1e-5)
         for axis, name in ((0, "columns"), (1, "rows")):
@@ -193,8 +196,8 @@ def describe(gots: Sequence[np.ndarray], rights: Sequence[np.ndarray], cases: Se
             require(not yes or not no, f"With {sizes[first]}, the {name} {yes} are right, and {no} are wrong: how do "
                     "they differ?")
     off = tuple(np.argwhere(~np.isclose(got, right, rtol=1e-4, atol=1e-5))[0][:1])
-    inputs = {name: np.asarray(value) for name, value in zip(names, case) if not isinstance(value, (list, dict))}
-    rows = {name: v[off] if right.ndim and v.shape[:1] == right.shape[:1] else v for name, v in inputs.items()}
+    shown_inputs = {name: np.asarray(value) for name, value in zip(names, case) if not isinstance(value, (list, dict))}
+    rows = {name: v[off] if right.ndim and v.shape[:1] == right.shape[:1] else v for name, v in shown_inputs.items()}
     shown = ", ".join(f"{name} = {np.round(v, 3).tolist()}" for name, v in rows.items() if v.size <= 8)
     refuse(f"Not right yet: {f'with {shown} ' if shown else ''}the result should be "
            f"{np.round(right[off], 3).tolist()}, but yours is {np.round(got[off], 3).tolist()}.")

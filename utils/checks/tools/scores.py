@@ -1,4 +1,4 @@
-"""The parts of a solution of exercise 4.4, and the ways in which they go wrong."""
+"""The parts of a solution of exercises 4.4 and 5.1, and the ways in which they go wrong."""
 from collections.abc import Callable
 from typing import Any
 
@@ -97,7 +97,8 @@ WRONG_CORRELATIONS: tuple[Wrong, ...] = (
     Wrong("measure", _MEAN, lambda x, z: x.T @ z), Wrong("measure", _MEAN, lambda x, z: x.T @ z / len(x)),
     Wrong("measure", "Mean and standard deviation are those of the whole table: take them of each column (axis=0).",
           _over_all),
-    Wrong("measure", "Mean and standard deviation are those of each row: take them of each column (axis=0).", lambda x, z: (
+    Wrong("measure", "Mean and standard deviation are those of each row: take them of each column (axis=0).", lambda x,
+          z: (
         (x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True)).T @ ((z - z.mean(1, keepdims=True)) / z.std(
             1, keepdims=True)) / len(x)),
     Wrong("measure", "These are weights of a regression: a correlation is of two columns at a time.", _slopes),
@@ -129,3 +130,82 @@ WRONG_CORRELATIONS: tuple[Wrong, ...] = (
         "measure", "Rows of coordinates and labels do not belong together: leave their order.",
         lambda x, z: _corner(x[:-1], z[1:])),
 )
+
+
+def max_of(iia: float, baselines: list[float], ceiling: float) -> float:
+    """The best baseline."""
+    return max(baselines)
+
+
+SCALE: dict[str, Any] = {  # the right parts
+    "both": max_of, "best": max_of, "low": max_of, "top": lambda i, b, c: c, "score": lambda i, b, c: i,
+    "whole": lambda over, under, *_: over / under, "each": None,
+}
+NOT_BEST = {
+    "This takes the mean of the baselines: take the best one.": lambda i, b, c: np.mean(b),
+    "This takes the least baseline: take the best one.": lambda i, b, c: min(b),
+    "This takes the first baseline: take the best one.": lambda i, b, c: b[0],
+    "This takes the last baseline: take the best one.": lambda i, b, c: b[-1],
+    "This takes the second baseline of the list: take the best one.": lambda i, b, c: b[min(1, len(b) - 1)],
+    "This takes the second best baseline: take the best one.": lambda i, b, c: sorted(b)[-2] if b[1:] else b[0],
+    "This takes the median of the baselines: take the best one.": lambda i, b, c: np.median(b),
+    "This takes the sum of the baselines: take the best one.": lambda i, b, c: sum(b),
+    "This takes the baseline that is nearest to iia: take the best one.":
+        lambda i, b, c: min(b, key=lambda x: abs(x - i)),
+    "This takes the best baseline that is below iia: take the best of all.":
+        lambda i, b, c: max([x for x in b if x < i] or b),
+    "The longest baseline in print is taken: compare numbers, not text.": lambda i, b, c: float(max(map(str, b))),
+}
+SCALES: tuple[Wrong, ...] = (
+    *(Wrong("both", sentence, best) for sentence, best in NOT_BEST.items()),
+    Wrong("both", "The baseline is ignored: take it off above and below the line.", lambda i, b, c: 0),
+    Wrong("low", "The baseline is not taken off below the line: divide by ceiling - best baseline.",
+          lambda i, b, c: 0),
+    Wrong("top", "The ceiling is ignored: divide by ceiling - best baseline, not by 1 - best baseline.",
+          lambda i, b, c: 1),
+    Wrong("top", "The ceiling is written out: take the one that is passed.", lambda i, b, c: 0.98),
+    Wrong("top", "iia stands below the line as well: there it is ceiling - best baseline.", lambda i, b, c: i),
+    Wrong("top", "Below the line stands the range of the baselines: it is ceiling - best baseline.",
+          lambda i, b, c: max(b) + max(b) - min(b)),
+    *(Wrong("low", f"Above and below the line stand two baselines. Below it: {sentence[0].lower()}{sentence[1:]}", best)
+      for sentence, best in NOT_BEST.items()),
+    *(Wrong("best", f"Above and below the line stand two baselines. Above it: {sentence[0].lower()}{sentence[1:]}",
+            best)
+      for sentence, best in NOT_BEST.items()),
+    Wrong("best", "The baseline is not taken off above the line: it is iia - best baseline.", lambda i, b, c: 0),
+    Wrong("score", "Above the line stands the ceiling: it is iia - best baseline.", lambda i, b, c: c),
+    Wrong("whole", "This is the distance from the best baseline: divide it by what there is to gain, ceiling - "
+          "baseline.",
+          lambda over, under, i, low, c: over),
+    Wrong("whole", "This multiplies by what there is to gain: divide by it.", lambda over, under, i, low,
+          c: over * under),
+    Wrong("whole", "This divides by the ceiling alone.", lambda over, under, i, low, c: over / c),
+    Wrong("whole", "The line is upside down: what was gained stands above it.", lambda over, under, i, low,
+          c: under / over),
+    Wrong("whole", "Parentheses are missing: (iia - baseline) / (ceiling - baseline).",
+          lambda over, under, i, low, c: i - low / c - low),
+    Wrong("whole", "Parentheses are missing: (iia - baseline) / (ceiling - baseline).",
+          lambda over, under, i, low, c: over / c - low),
+    Wrong("whole", "Parentheses are missing: (iia - baseline) / (ceiling - baseline).",
+          lambda over, under, i, low, c: i - low / under),
+    Wrong("whole", "This is the score itself: put it on the scale.", lambda over, under, i, low, c: i),
+    Wrong("each", "This is one number for each baseline: only the best one counts.", np.array),
+    Wrong("each", "This is the least over the baselines: put the best baseline into the formula.", min),
+    Wrong("each", "This is the largest over the baselines: put the best baseline into the formula.", max),
+    Wrong("each", "This is the mean over the baselines: put the best baseline into the formula.", np.mean),
+)
+
+
+def scaled(both: Callable, best: Callable, low: Callable, top: Callable, score: Callable, whole: Callable,
+            each: Callable | None) -> Callable:
+    """A solution of 5.1: (score - best) / (top - low), where ``both`` replaces best and low."""
+    def scale(iia: float, baselines: list[float], ceiling: float) -> float:
+        def one(b: list[float]) -> float:
+            above, below = (part if both is max_of else both for part in (best, low))
+            over, under = (score(iia, b, ceiling) - above(iia, b, ceiling),
+                           top(iia, b, ceiling) - below(iia, b, ceiling))
+            return whole(over, under, iia, below(iia, b, ceiling), ceiling)
+
+        return one(baselines) if each is None else each([one([b]) for b in baselines])
+
+    return scale
