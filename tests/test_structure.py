@@ -30,7 +30,11 @@ LAYERS = (  # each imports only from those before it
     "utils.das_utils",
     "utils.measure_utils", "utils.measures.readout", "utils.measures.response", "utils.measures.alignment",
     "utils.plot_utils", "utils.diagram_utils",
-    "utils.checks.helpers", "utils.checks.data", "utils.checks.das", "utils.checks.iit", "utils.checks.multi",
+    "utils.checks.helpers",
+    "utils.checks.parts.losses", "utils.checks.parts.answers", "utils.checks.parts.shares", "utils.checks.parts.models",
+    "utils.checks.parts.training", "utils.checks.parts.swaps", "utils.checks.parts.bases", "utils.checks.parts.joint",
+    "utils.checks.parts.tables",
+    "utils.checks.data", "utils.checks.das", "utils.checks.iit", "utils.checks.multi",
     "utils.checks.measures", "utils.checks.sweep", "utils.checks.own",
     "utils.explorer.view", "utils.explorer.picture", "utils.explorer.widget",
 )
