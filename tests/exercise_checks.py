@@ -48,7 +48,7 @@ def stub(*args):
 
 
 def define_tests(checks, right, wrong, tables=("check_ablation",)):
-    """The tests of a module of checks, by name: right solutions pass, wrong ones are diagnosed, and nothing is left behind."""
+    """The tests of a module of checks, by name: right solutions pass, wrong ones are diagnosed, nothing is left."""
     every = pytest.mark.parametrize("name", checks)
     functions = pytest.mark.parametrize("name", [name for name in checks if name not in tables])
 

@@ -1,4 +1,4 @@
-"""The checks of notebook 2: right solutions of several styles pass, and each wrong one is told what is wrong with it."""
+"""The checks of notebook 2: right solutions pass, and each wrong one is told what is wrong with it."""
 import copy
 
 import numpy as np
@@ -71,11 +71,13 @@ def swap_input(model, layer, X_base, X_source):
 def swap_all_layers(model, layer, X_base, X_source):
     kept, handles = {}, []
     for name in LAYER_SIZES:
-        handles.append(getattr(model, name).register_forward_hook(lambda m, a, out, name=name: kept.update({name: out})))
+        handles.append(getattr(model, name).register_forward_hook(lambda m, a, out, name=name: kept.update({name:
+            out})))
     model(X_source)
     for handle in handles:
         handle.remove()
-    handles = [getattr(model, name).register_forward_hook(lambda m, a, out, name=name: kept[name]) for name in LAYER_SIZES]
+    handles = [getattr(model, name).register_forward_hook(lambda m, a, out, name=name: kept[name]) for name in
+        LAYER_SIZES]
     answer = model(X_base)
     for handle in handles:
         handle.remove()
@@ -95,7 +97,7 @@ def swap_with_global_list(model, layer, X_base, X_source):
 
 def swap_and_keep_both(model, layer, X_base, X_source):
     kept, module = [], getattr(model, layer)
-    handle = module.register_forward_hook(lambda m, a, out: kept.append(out))
+    module.register_forward_hook(lambda m, a, out: kept.append(out))
     model(X_source)
     handle2 = module.register_forward_hook(lambda m, a, out: kept[0])
     answer = model(X_base)
@@ -267,11 +269,14 @@ RIGHT = {
     "check_rotated_swap": [
         lambda b, s, Q: b + (s - b) @ Q @ Q.T, lambda b, s, Q: b - (b @ Q) @ Q.t() + s @ Q @ Q.t(),
         lambda b, s, Q: (b + (s - b) @ Q @ Q.T).numpy(),
-        lambda b, s, Q: b + sum(((s - b) @ q)[:, None] * q for q in Q.T), lambda b, s, Q: (b.T + Q @ (Q.T @ (s - b).T)).T,
+        lambda b, s, Q: b + sum(((s - b) @ q)[:, None] * q for q in Q.T), lambda b, s, Q: (b.T + Q @ (Q.T @ (s -
+            b).T)).T,
     ],
     "check_orthonormal_directions": [
-        lambda w: torch.linalg.qr(w)[0], gram_schmidt, lambda w: torch.linalg.svd(w, full_matrices=False)[0], by_cholesky,
-        by_square_root, lambda w: -torch.linalg.qr(w, mode="reduced").Q, lambda w: torch.linalg.qr(w.double())[0].float(),
+        lambda w: torch.linalg.qr(w)[0], gram_schmidt, lambda w: torch.linalg.svd(w, full_matrices=False)[0],
+            by_cholesky,
+        by_square_root, lambda w: -torch.linalg.qr(w, mode="reduced").Q, lambda w:
+            torch.linalg.qr(w.double())[0].float(),
     ],
 }
 

@@ -374,10 +374,12 @@ RIGHT = {
     ],
     "check_counterfactual_answers": [mixed, mixed_by_torch, by_where, by_columns],
     "check_draw_pairs": [
-        draw(), lambda n, m, rng: (rng.choice(m, n), rng.choice(m, n)), lambda n, m, rng: tuple(rng.integers(0, m, (2, n))),
+        draw(), lambda n, m, rng: (rng.choice(m, n), rng.choice(m, n)), lambda n, m, rng: tuple(rng.integers(0, m, (2,
+            n))),
         lambda n, m, rng: [torch.from_numpy(rng.integers(m, size=n)), rng.integers(m, size=n)],
         lambda n, m, rng: ((rng.random(n) * m).astype(int), np.floor(rng.uniform(0, m, n)).astype(np.int64)),
-        lambda n, m, rng: tuple(rng.integers(m, size=(n, 2)).T), lambda n, m, rng: np.divmod(rng.integers(m * m, size=n), m),
+        lambda n, m, rng: tuple(rng.integers(m, size=(n, 2)).T), lambda n, m, rng: np.divmod(rng.integers(m * m,
+            size=n), m),
     ],
     "check_multi_source_answers": [many, many_by_torch, many_by_sum, many_by_rows],
     "check_flip_iia": [
@@ -493,7 +495,7 @@ WRONG = {
         (step(lambda model, X, y: F.mse_loss(model(X).sigmoid().squeeze(1), y)),
          "This is a squared error. the cross.entropy"),
         (step(lambda model, X, y: F.cross_entropy(model(X), y[:, None])), "The softmax runs over the batch, as if the"),
-        (step(lambda model, X, y: bce(model(X).squeeze(1), y, reduction="none"), back=lambda l: l.sum().backward()),
+        (step(lambda model, X, y: bce(model(X).squeeze(1), y, reduction="none"), back=lambda x: x.sum().backward()),
          "RuntimeError.*take the mean over the batch first."),
         (step(back=lambda loss: (2 * loss).backward()), "The loss is right, but the step is 2 times"),
         (step_uphill, "The step goes the wrong way. the weights"),

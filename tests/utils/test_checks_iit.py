@@ -1,4 +1,4 @@
-"""The checks of notebook 3: right solutions of several styles pass, and each wrong one is told what is wrong with it."""
+"""The checks of notebook 3: right solutions pass, and each wrong one is told what is wrong with it."""
 import itertools
 
 import numpy as np
@@ -187,15 +187,18 @@ def set_row(name, **figures):
 
 RIGHT = {
     "check_joint_loss": [
-        joint(), lambda s, y, b, y_base, w: F.binary_cross_entropy(torch.sigmoid(s), y) + bce(b, y_base) * w, by_softplus,
+        joint(), lambda s, y, b, y_base, w: F.binary_cross_entropy(torch.sigmoid(s), y) + bce(b, y_base) * w,
+            by_softplus,
         both(lambda z, y: by_hand(z, y).mean()), lambda s, y, b, y_base, w: bce(
-            torch.cat([s, b]), torch.cat([y, y_base]), weight=torch.cat([torch.ones_like(y), w * torch.ones_like(y)])) * 2,
+            torch.cat([s, b]), torch.cat([y, y_base]), weight=torch.cat([torch.ones_like(y), w * torch.ones_like(y)]))
+                * 2,
     ],
     "check_parameters_to_train": [
         to_train(), generator, by_filter, by_hand_enabled, by_name, lambda i, m: set(to_train()(i, m)),
     ],
     "check_ablation": [
-        TABLE, TABLE.assign(extra="x").iloc[::-1], TABLE.astype(object), TABLE.drop(columns=["copy", "ceiling"]).iloc[:2],
+        TABLE, TABLE.assign(extra="x").iloc[::-1], TABLE.astype(object), TABLE.drop(columns=["copy",
+            "ceiling"]).iloc[:2],
         TABLE.rename(index={"baseline": "Baseline"}), TABLE.astype({"n": float}), TABLE.sample(frac=1, random_state=1),
     ],
 }

@@ -30,7 +30,8 @@ class _ShortcutCNN(PyTorchCNN):
 
 _SWAP_HINTS = {
     "KeyError: <class": "Use forward hooks of plain PyTorch, register_forward_hook: pyvene comes in the next exercise.",
-    "must match|Expected|expected|shapes|size mismatch|invalid for input|stack": "What is put in place has another shape than the "
+    "must match|Expected|expected|shapes|size mismatch|invalid for input|stack": "What is put in place has another "
+    "shape than the "
         "layer's output: does the kept output come from the same layer, and is it the output, whole?",
     "no attribute 'layer'": "`layer` is a name, a string: getattr(model, layer) is the module.",
     "'str' object": "`layer` is a name, a string: getattr(model, layer) is the module.",
@@ -52,10 +53,13 @@ def check_swap_layer(f: Callable) -> str:
         got = learner(model, layer, X_base, X_source)
         watched.require_untouched()
         got = as_numbers(got)
-        require(got.shape != (n,), f"Your result has shape ({n},): the logits are asked as model(X_base) gives them, (n, 1) = "
+        require(got.shape != (n,), f"Your result has shape ({n},): the logits are asked as model(X_base) gives them, "
+                "(n, 1) = "
                 f"({n}, 1), in just this shape.")
-        require(got.shape == (n, 1), f"Your result has shape {got.shape}, with {n} pairs: the logits have shape (n, 1) = ({n}, 1).")
-        require(layer != "conv2" or alike(got, as_numbers(learner(model, layer, X_base, X_source))), "Called twice with the same arguments, your function gives two results: does it keep something "
+        require(got.shape == (n, 1), f"Your result has shape {got.shape}, with {n} pairs: the logits have shape (n, 1) "
+                f"= ({n}, 1).")
+        require(layer != "conv2" or alike(got, as_numbers(learner(model, layer, X_base, X_source))), "Called twice "
+                "with the same arguments, your function gives two results: does it keep something "
                 "between calls, in a global or in a default that is a list?")
         gots.append(got)
         cases.append((swaps(model, layer, X_base, X_source),))
@@ -63,14 +67,16 @@ def check_swap_layer(f: Callable) -> str:
     rights = [case[""]() for case, in cases]
     if not all(map(alike, gots, rights)):
         known = [*(Wrong("which", name, name) for name in cases[0][0] if name),
-                 Wrong("result", "These are probabilities: return the logits, as model(X) does.", lambda x: 1 / (1 + np.exp(-x))),
+                 Wrong("result", "These are probabilities: return the logits, as model(X) does.", lambda x: 1 / (1 +
+                     np.exp(-x))),
                  *(Wrong("result", *result) for result in RESULTS)]
         message = find_mistake(gots, cases, lambda which, result: lambda case: result(case[which]()),
                                {"which": "", "result": lambda x: x}, known)
         require(not message, message)
         for name in cases[0][0]:  # right in some cases only
             found = [alike(got, case[name]()) for got, (case,) in zip(gots, cases)]
-            require(not any(found) or not name or "sits on" in name, f"With {sizes[found.index(True)] if any(found) else ''}: {name}")
+            require(not any(found) or not name or "sits on" in name, f"With "
+                    f"{sizes[found.index(True)] if any(found) else ''}: {name}")
         describe(gots, rights, [() for _ in cases], [], sizes)
     return "Passed: in test networks with shortcuts past every layer, the swap is right at all four layers."
 
@@ -79,8 +85,10 @@ _PYVENE_HINTS = {
     "'str' object is not callable": "intervention_types is the class itself, pv.VanillaIntervention, without quotes.",
     "hook_type": "The component ends with .output: f\"{layer}.output\".",
     "attribute 'mode'|CNNConfig|config": "Configuration first, then the model: pv.IntervenableModel(config, model).",
-    "unexpected keyword": "pv.IntervenableConfig takes representations=[{\"component\": ...}] and intervention_types=...",
-    "KeyError|no attribute|component|split|not supported|NoneType": "The component is the layer's name with .output after it, "
+    "unexpected keyword": "pv.IntervenableConfig takes representations=[{\"component\": ...}] and "
+    "intervention_types=...",
+    "KeyError|no attribute|component|split|not supported|NoneType": "The component is the layer's name with .output "
+    "after it, "
         "f\"{layer}.output\", and intervention_types is the class pv.VanillaIntervention.",
     "": "config = pv.IntervenableConfig(representations=[{\"component\": f\"{layer}.output\"}], "
         "intervention_types=pv.VanillaIntervention).",
@@ -89,17 +97,23 @@ _PYVENE_HINTS = {
 
 def _require_one_swap(got: Any, layer: str) -> None:
     """Raise WrongAnswer unless this is a pyvene model with one interchange of the layer's output."""
-    require(not isinstance(got, pv.IntervenableConfig), "This is the configuration: return pv.IntervenableModel(config, model).")
-    require(not isinstance(got, (list, tuple, dict)), f"A pyvene IntervenableModel was expected, not a {type(got).__name__} that "
+    require(not isinstance(got, pv.IntervenableConfig), "This is the configuration: return "
+            "pv.IntervenableModel(config, model).")
+    require(not isinstance(got, (list, tuple, dict)), f"A pyvene IntervenableModel was expected, not a "
+            f"{type(got).__name__} that "
             "holds something: return the model itself.")
-    require(isinstance(got, pv.IntervenableModel), f"A pyvene IntervenableModel was expected, not a {type(got).__name__}.")
+    require(isinstance(got, pv.IntervenableModel), f"A pyvene IntervenableModel was expected, not a "
+            f"{type(got).__name__}.")
     require(len(got.interventions) > 0, "There is no intervention: representations=[{\"component\": ...}] needs one.")
     require(len(got.interventions) == 1, f"There are {len(got.interventions)} representations: one is enough.")
     component = next(iter(got.representations.values())).component
-    require(component != f"{layer}.input", "This is the layer's input: the component is its output, f\"{layer}.output\".")
-    require(component == f"{layer}.output", f"The component is '{component}': '{layer}.output' was asked for, f\"{{layer}}.output\".")
+    require(component != f"{layer}.input", "This is the layer's input: the component is its output, "
+            "f\"{layer}.output\".")
+    require(component == f"{layer}.output", f"The component is '{component}': '{layer}.output' was asked for, "
+            f"f\"{{layer}}.output\".")
     kind = type(next(iter(got.interventions.values())))
-    require(issubclass(kind, pv.VanillaIntervention), f"The intervention is {kind.__name__}: to swap the whole layer, use "
+    require(issubclass(kind, pv.VanillaIntervention), f"The intervention is {kind.__name__}: to swap the whole layer, "
+            "use "
             "pv.VanillaIntervention.")
 
 
@@ -119,12 +133,15 @@ def check_make_intervenable(f: Callable) -> str:
         try:
             answer = got({"x": X_base}, [{"x": X_source}])[1]
         except Exception as error:
-            refuse(f"The model that you return cannot be run at {layer}: {type(error).__name__}: {tidy(str(error), 120)}. Is all of "
+            refuse(f"The model that you return cannot be run at {layer}: {type(error).__name__}: "
+                f"{tidy(str(error), 120)}. Is all of "
                    "the layer's output swapped, without a position or a part?")
         plain = np.asarray(got.model(X_base).detach())
-        require(alike(as_numbers(answer), as_numbers(model(X_source)), 1e-3), "The model that you return does not swap the whole "
+        require(alike(as_numbers(answer), as_numbers(model(X_source)), 1e-3), "The model that you return does not swap "
+                "the whole "
                 f"output of {layer}: its answer to X_base " + ("is what it was without an intervention." if alike(
-                    as_numbers(answer), plain) else "is not what the source's layer gives. Is a part of the layer chosen, or the "
+                    as_numbers(answer), plain) else "is not what the source's layer gives. Is a part of the layer "
+                        "chosen, or the "
                     "network changed?"))
         watched.require_untouched(frozen=False, modes=False)  # pyvene freezes, and switches to eval
     return "Passed: at each of the four layers the pyvene model swaps the whole output."
@@ -142,14 +159,18 @@ def check_rotated_swap(f: Callable) -> str:
             require(not all(alike(got, way(*case)) for got, case in zip(gots, cases)), message)
         Q, got = cases[0][2].numpy().astype(float), gots[0]
         change = got - cases[0][0].numpy() if got.shape == (5, 6) else None
-        require(change is None or not np.isfinite(change).all() or alike(change @ Q @ Q.T, change, 1e-3), "What is orthogonal to Q "
+        require(change is None or not np.isfinite(change).all() or alike(change @ Q @ Q.T, change, 1e-3), "What is "
+                "orthogonal to Q "
                 "changes too: add to h_base a change along the columns of Q only, (...) @ Q @ Q.T.")
-        require(change is None or alike(got @ Q, got @ Q * 0, 1e-3) or not alike(change @ Q @ Q.T, change, 1e-3) or alike(
-            got @ Q, cases[0][1].numpy() @ Q, 1e-3), "What is orthogonal to Q stays, as it should, but the coordinates along Q are "
+        require(change is None or alike(got @ Q, got @ Q * 0, 1e-3) or not alike(change @ Q @ Q.T, change, 1e-3) or
+                alike(
+            got @ Q, cases[0][1].numpy() @ Q, 1e-3), "What is orthogonal to Q stays, as it should, but the coordinates "
+                "along Q are "
             "not those of the source: (h_source - h_base) @ Q is what must be added to them.")
 
     examine(f, "rotated_swap(h_base, h_source, Q)", cases, sizes, rotated, ROTATED, WRONG_ROTATED, also=also, hints={
-        "size|shape|dimension|1D|align|broadcast": "The shapes do not fit: h @ Q gives the coordinates (n, k), and only coordinates "
+        "size|shape|dimension|1D|align|broadcast": "The shapes do not fit: h @ Q gives the coordinates (n, k), and "
+        "only coordinates "
             "@ Q.T are back in the layer's (n, d)."})
     return "Passed: for six sizes, the coordinates along Q come from the source, the rest from the base."
 

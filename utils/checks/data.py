@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from utils.checks.helpers import WrongAnswer, require
-from utils.checks.parts.answers import (ANSWERS, HINTS, MIX, WRONG_GROUPS, WRONG_OWNERS, WRONG_VALUES, answer, mixed, say_answers,
+from utils.checks.parts.answers import (ANSWERS, HINTS, MIX, WRONG_GROUPS, WRONG_OWNERS, WRONG_VALUES, answer, mixed,
+    say_answers,
                                         say_dependence)
 from utils.checks.parts.shares import FLIPS, SHARE, WRONG_FLIPS, WRONG_SHARES, flips, share
 from utils.checks.parts.training import check_steps
@@ -21,7 +22,7 @@ _BOUNDARY = np.array([[0.0, 0.7 - 2**-52, 0.8], [0.25, 0.45, 0.8 - 2**-52]])
 def check_causal_answers(f: Callable) -> str:
     """Exercise 0.1: ``f(labels (n, 3))`` gives the causal model's answers (n,), floats."""
     rng = np.random.default_rng(0)
-    cases = [(rng.uniform(size=(n, 3)),) for n in (200, 3, 1, 57)]
+    cases = [(rng.uniform(size=(n, 3)),) for n in (200, 3, 1, 1500)]
     sizes = [f"{len(z)} labels" for z, in cases]
 
     def build(answer: Callable) -> Callable:
@@ -42,8 +43,10 @@ def check_causal_answers(f: Callable) -> str:
         Wrong("answer", "On the threshold itself the answer is 0: use > in place of >=.",
               lambda z: 0.4 * z.sum(axis=1) > 0.6 - 1e-12), *wrong], hints=hints)
     kind = np.asarray(Learner(f, example)(cases[0][0])).dtype.kind
-    require(kind != "b", "The answers are right, but they are truth values: floats 0.0 and 1.0 are asked, .astype(float).")
-    return "Passed: 261 labels, two of them right on the threshold, get the causal model's answers."
+    require(kind != "c", "These are complex numbers: floats 0.0 and 1.0 are asked, .astype(float).")
+    require(kind != "b", "The answers are right, but they are truth values: floats 0.0 and 1.0 are asked, "
+            ".astype(float).")
+    return "Passed: 1,706 labels, two of them right on the threshold, get the causal model's answers."
 
 
 def check_share_correct(f: Callable) -> str:
@@ -53,11 +56,12 @@ def check_share_correct(f: Callable) -> str:
     for n, ones in ((37, 0.4), (8, 0.3), (60, 0.8), (5, 0.5), (1, 1.0)):
         y = (rng.random(n) < ones).astype(float)
         cases.append((np.clip(0.3 * y + rng.uniform(0.02, 0.68, n), 0, 1).round(3), y))
+    cases.append((1 - cases[2][0], cases[2][1]))  # mostly wrong
     cases[0][0][:6] = 0.5
     sizes = [f"{len(p)} probabilities" for p, _ in cases]
 
     examine(f, "share_correct(probabilities, answers)", cases, sizes, share, SHARE, WRONG_SHARES)
-    return "Passed: the share is right for 5 sets of probabilities, some of them exactly one half."
+    return "Passed: the share is right for six sets of probabilities, some of them exactly one half."
 
 
 def check_train_step(f: Callable) -> str:
@@ -69,7 +73,8 @@ def check_train_step(f: Callable) -> str:
 def check_counterfactual_answers(f: Callable) -> str:
     """Exercise 1.1: ``f(z_base (n, 3), z_source (n, 3), variables)`` gives the counterfactual answers (n,)."""
     rng = np.random.default_rng(0)
-    cases = [(*rng.uniform(size=(2, n, 3)), v) for n, v in ((200, [1]), (150, [2, 0]), (90, [0, 1]), (3, [2]), (60, [0, 1, 2]))]
+    cases = [(*rng.uniform(size=(2, n, 3)), v) for n, v in ((200, [1]), (150, [2, 0]), (90, [0, 1]), (3, [2]), (60, [0,
+        1, 2]))]
     example = "counterfactual_answers(z_base, z_source, variables)"
 
     def build(**parts: Any) -> Callable:
@@ -83,11 +88,13 @@ def check_counterfactual_answers(f: Callable) -> str:
         say_answers(gots, [build(**MIX)(*case).astype(float) for case in cases])
 
     examine(f, example, cases, [f"{len(b)} pairs and variables {v}" for b, _, v in cases], build, MIX, [
-        *WRONG_GROUPS, *WRONG_VALUES, *(w for w in ANSWERS if "column" not in w.sentence)], hints=HINTS, also=also, most=1)
+        *WRONG_GROUPS, *WRONG_VALUES, *(w for w in ANSWERS if "column" not in w.sentence)], hints=HINTS, also=also,
+            most=1)
     return "Passed: five sets of pairs get the right counterfactual answers, for one to three variables."
 
 
-_ALL_SOURCES = ("All sources are the same image: this is single-source data for a multi-source model. Draw anew for each "
+_ALL_SOURCES = ("All sources are the same image: this is single-source data for a multi-source model. Draw anew for "
+    "each "
                 "source.")
 
 
@@ -101,7 +108,8 @@ def check_draw_pairs(f: Callable) -> str:
         require_uniform_draws(many, "draw_base_and_source(n, num_images, rng)")
     except WrongAnswer as error:
         text = re.sub(r", num_images = (\d+) and num_sources = \d+", r" and num_images = \1", str(error))
-        text = text.replace(_ALL_SOURCES, "The source does not come from the rng (a generator of your own, or the place in the "
+        text = text.replace(_ALL_SOURCES, "The source does not come from the rng (a generator of your own, or the "
+            "place in the "
                             "array?): another draw gives the same.")
         raise WrongAnswer(re.sub("([Ss])ource(s| [0-9])", r"\1ource", text)) from error.__cause__
     return "Passed: the draws of base and source are uniform, independent, and follow the generator."
@@ -110,7 +118,8 @@ def check_draw_pairs(f: Callable) -> str:
 def _one_pair(got: Any, n: int, num_images: int) -> tuple[np.ndarray, np.ndarray]:
     """Base and source as arrays, or WrongAnswer unless they are two of n whole numbers."""
     require(got is not None, "Your function returned None: did you forget the `return`?")
-    require(isinstance(got, (tuple, list)) and len(got) == 2, "Return two arrays of indices, base and source: this is a "
+    require(isinstance(got, (tuple, list)) and len(got) == 2, "Return two arrays of indices, base and source: this is "
+            "a "
             f"{type(got).__name__}.")
     for name, part in zip(("base", "source"), got):
         require(part is not None, f"What should be the {name} is None: did you forget the `return`?")
@@ -128,7 +137,8 @@ def check_multi_source_answers(f: Callable) -> str:
     """Exercise 1.3: ``f(z_base (n, 3), z_sources (k, n, 3), groups)`` gives the counterfactual answers (n,)."""
     rng = np.random.default_rng(0)
     cases = [(rng.uniform(size=(n, 3)), rng.uniform(size=(len(g), n, 3)), g) for n, g in (
-        (200, [[1], [2, 0]]), (150, [[0], [2], [1]]), (120, [[2, 1], [0]]), (90, [[1], [2]]), (40, [[0, 2]]), (3, [[1], [0]]))]
+        (200, [[1], [2, 0]]), (150, [[0], [2], [1]]), (120, [[2, 1], [0]]), (90, [[1], [2]]), (40, [[0, 2]]), (3, [[1],
+            [0]]))]
     example = "multi_source_answers(z_base, z_sources, groups)"
 
     def build(**parts: Any) -> Callable:
@@ -141,7 +151,8 @@ def check_multi_source_answers(f: Callable) -> str:
         say_answers(gots, [build(**MIX)(*case).astype(float) for case in cases])
 
     examine(f, example, cases, [f"{len(b)} bases and groups {g}" for b, _, g in cases], build, MIX, [
-        *WRONG_OWNERS, *WRONG_VALUES, *(w for w in ANSWERS if "column" not in w.sentence)], hints=HINTS, also=also, most=1)
+        *WRONG_OWNERS, *WRONG_VALUES, *(w for w in ANSWERS if "column" not in w.sentence)], hints=HINTS, also=also,
+            most=1)
     return "Passed: six sets of tuples get the right counterfactual answers, for one to three sources."
 
 

@@ -22,7 +22,8 @@ ANSWERS = (  # what may be done with labels (n, 3) in place of answering
     Wrong("answer", "These are answers to nothing: always 0.", lambda z: np.zeros(len(z))),
     Wrong("answer", "The comparison is the wrong way round: the answer is 1 above the threshold.",
           lambda z: z @ _COEFFICIENTS < _THRESHOLD),
-    Wrong("answer", "The comparison is the wrong way round: the answer is 1 above the threshold.", lambda z: ~answer(z)),
+    Wrong("answer", "The comparison is the wrong way round: the answer is 1 above the threshold.", lambda z:
+        ~answer(z)),
     Wrong("answer", "The coefficients are missing: each variable counts 0.4 times, and only then comes the threshold.",
           lambda z: z.sum(axis=1) > _THRESHOLD),
     Wrong("answer", "This is the sum itself: compare it with the threshold 0.6 to get answers 0 and 1.",
@@ -33,19 +34,23 @@ ANSWERS = (  # what may be done with labels (n, 3) in place of answering
           lambda z: z @ _COEFFICIENTS - _THRESHOLD),
     Wrong("answer", "These are the labels: ask the causal model for its answer to each row.", lambda z: z),
     Wrong("answer", "These are the labels times 0.4: add them up, and compare the sum.", lambda z: 0.4 * z),
-    *(Wrong("answer", "Each variable is compared for itself: add up the three products first, then compare the one sum.",
+    *(Wrong("answer", "Each variable is compared for itself: add up the three products first, then compare the one "
+        "sum.",
             lambda z, g=g, c=c: g(z > c))
       for c in (0.5, 0.6, 1.5) for g in (np.asarray, lambda x: x.any(1), lambda x: x.all(1), lambda x: x.sum(1) > 1,
                                          lambda x: x.sum(1))),
-    *(Wrong("answer", f"The sum of column{'s' * (len(v) > 1)} {str(v)[1:-1]} alone is compared: all three variables count.",
+    *(Wrong("answer", f"The sum of column{'s' * (len(v) > 1)} {str(v)[1:-1]} alone is compared: all three variables "
+        "count.",
             lambda z, v=v: 0.4 * z[:, v].sum(axis=1) > _THRESHOLD) for v in ([0], [1], [2], [0, 1], [0, 2], [1, 2])),
     *(Wrong("answer", "The coefficients are wrong: each of the three variables counts 0.4 times.",
             lambda z, c=c: z @ np.array(c) > _THRESHOLD)
-      for c in ((.5, .5, .5), (.6, .6, .6), (1 / 3, 1 / 3, 1 / 3), (.3, .3, .3), (.2, .2, .2), (.16, .16, .16), (.4, .4, .2),
+      for c in ((.5, .5, .5), (.6, .6, .6), (1 / 3, 1 / 3, 1 / 3), (.3, .3, .3), (.2, .2, .2), (.16, .16, .16), (.4,
+              .4, .2),
                 (.4, .2, .4), (.2, .4, .4), (.4, .3, .3), (.4, .4, -.4), (.4, -.4, .4), (-.4, .4, .4), (1, .4, .4))),
     *(Wrong("answer", f"The sum is compared with {t}: the threshold is 0.6.",
             lambda z, t=t: z @ _COEFFICIENTS > t) for t in (0.5, 0.4, 0, 1, 0.8, 0.7, 0.55, 0.65, 1.5, 1.2)),
-    Wrong("answer", "The variables are multiplied: add them up, 0.4 times each.", lambda z: z.prod(axis=1) > _THRESHOLD),
+    Wrong("answer", "The variables are multiplied: add them up, 0.4 times each.", lambda z: z.prod(axis=1) >
+        _THRESHOLD),
     Wrong("answer", "Only the largest variable counts here: add up all three.", lambda z: z.max(axis=1) > _THRESHOLD),
     Wrong("answer", "Only the least variable counts here: add up all three.", lambda z: z.min(axis=1) > _THRESHOLD),
     Wrong("answer", "The sum runs over the images: add up the three columns of each row, with axis=1.",
@@ -132,24 +137,31 @@ WRONG_GROUPS = (
     Wrong("groups", "This is the base's own answer: nothing has come from the source.", lambda g, k: [[]] * k),
     Wrong("groups", "This is the source's own answer: only `variables` come from the source, the rest is the base's.",
           lambda g, k: [[0, 1, 2]] * k),
-    Wrong("groups", "Only one of the variables comes from the source: all in the list must.", lambda g, k: [x[:1] for x in g]),
-    Wrong("groups", "Only one of the variables comes from the source: all in the list must.", lambda g, k: [x[-1:] for x in g]),
-    Wrong("groups", "Base and source are swapped: the base keeps its labels, except those that come from the source.", lambda g, k: [[v for v in range(3) if v not in x] for x in g]),
+    Wrong("groups", "Only one of the variables comes from the source: all in the list must.", lambda g, k: [x[:1] for x
+        in g]),
+    Wrong("groups", "Only one of the variables comes from the source: all in the list must.", lambda g, k: [x[-1:] for
+        x in g]),
+    Wrong("groups", "Base and source are swapped: the base keeps its labels, except those that come from the source.",
+        lambda g, k: [[v for v in range(3) if v not in x] for x in g]),
     *(Wrong("groups", _WHICH + f"always {v}, whatever is in the list.", lambda g, k, v=v: [v] * k)
       for v in ([0], [1], [2], [0, 1], [1, 2], [0, 2])),
     Wrong("groups", _WHICH + "as many, but the first ones.", lambda g, k: [range(len(x)) for x in g]),
     Wrong("groups", _WHICH + "as many, but the last ones.", lambda g, k: [range(3 - len(x), 3) for x in g]),
-    Wrong("groups", _WHICH + "all between the least and the largest.", lambda g, k: [range(min(x), max(x) + 1) for x in g]),
+    Wrong("groups", _WHICH + "all between the least and the largest.", lambda g, k: [range(min(x), max(x) + 1) for x in
+        g]),
     Wrong("groups", _WHICH + "a range with two ends; the list holds the variables themselves.",
           lambda g, k: [range(x[0], x[-1]) for x in g]),
-    *(Wrong("groups", _WHICH + "they are off by one.", lambda g, k, i=i: [[(v + i) % 3 for v in x] for x in g]) for i in (1, 2)),
+    *(Wrong("groups", _WHICH + "they are off by one.", lambda g, k, i=i: [[(v + i) % 3 for v in x] for x in g]) for i
+        in (1, 2)),
     Wrong("groups", _WHICH + "their order is reversed.", lambda g, k: [[2 - v for v in x] for x in g]),
 )
 WRONG_OWNERS = (
     Wrong("groups", "This is the base's own answer: nothing has come from the sources.", lambda g, k: [[]] * k),
-    Wrong("owners", "All variables come from the first source: this is single-source data for a multi-source model. Source "
+    Wrong("owners", "All variables come from the first source: this is single-source data for a multi-source model. "
+        "Source "
           "i sets the variables in groups[i].", lambda s: s[[0] * len(s)]),
-    Wrong("owners", "The last source wins: everything comes from it, but source i sets the variables in groups[i] alone.",
+    Wrong("owners", "The last source wins: everything comes from it, but source i sets the variables in groups[i] "
+        "alone.",
           lambda s: s[[-1] * len(s)]),
     Wrong("groups", "The last source wins: it sets the variables of every group, but source i sets groups[i] alone.",
           lambda g, k: [sum(g, [])] * k),
@@ -173,13 +185,16 @@ WRONG_OWNERS = (
     Wrong("groups", "The groups are sorted: groups[i] belongs to source i.", lambda g, k: sorted(g)),
     Wrong("groups", "The groups are in reverse order: groups[i] belongs to source i.", lambda g, k: g[::-1]),
     *(Wrong("groups", "The groups are written out: take those that are passed.", lambda g, k, w=w: w) for w in (
-        [[2], [0]], [[0], [1], [2]], [[0], [1]], [[0], [2]], [[1], [0]], [[0, 1], [2]], [[0], [1, 2]], [[1], [2, 0]], [[2], [1]])),
+        [[2], [0]], [[0], [1], [2]], [[0], [1]], [[0], [2]], [[1], [0]], [[0, 1], [2]], [[0], [1, 2]], [[1], [2, 0]],
+            [[2], [1]])),
     *(Wrong("groups", "Every source sets the same group: groups[i] belongs to source i.",
             lambda g, k, i=i: [g[min(i, k - 1)]] * k) for i in (0, 1, -1)),
     *(Wrong("groups", "Only one variable of a group comes from its source: all of them must.",
             lambda g, k, c=c: [x[c] for x in g]) for c in (slice(1), slice(-1, None))),
-    Wrong("start", "What no group names stays as it is in the base: here it comes from the last source.", lambda b, s: s[-1]),
-    Wrong("start", "What no group names stays as it is in the base: here it is the mean of the sources.", lambda b, s: s.mean(0)),
+    Wrong("start", "What no group names stays as it is in the base: here it comes from the last source.", lambda b, s:
+        s[-1]),
+    Wrong("start", "What no group names stays as it is in the base: here it is the mean of the sources.", lambda b, s:
+        s.mean(0)),
     *(w for w in WRONG_GROUPS if w.sentence.startswith(_WHICH)),
 )
 
@@ -192,7 +207,8 @@ def say_dependence(learner: Learner, base: np.ndarray, sources: np.ndarray, grou
     """
     rights = answer(base)
     rng, plain = np.random.default_rng(7), as_numbers(learner(*args(base, sources, groups)))
-    require(plain.shape == rights.shape, f"Your result has shape {plain.shape}; with {len(base)} rows, {rights.shape} is wanted: "
+    require(plain.shape == rights.shape, f"Your result has shape {plain.shape}; with {len(base)} rows, {rights.shape} "
+            "is wanted: "
             "one answer for each.")
     chosen = sum(map(list, groups), [])
     for v, name in enumerate(VARIABLE_NAMES):
@@ -202,14 +218,17 @@ def say_dependence(learner: Learner, base: np.ndarray, sources: np.ndarray, grou
             changes = not alike(as_numbers(learner(*args(b, s, groups))), plain)
             counts = v not in chosen if i < 0 else v in groups[i]
             whose = "the base" if i < 0 else f"source {i}" if len(sources) > 1 else "the source"
-            whose, asked = (whose, f" with {list(groups) if len(sources) > 1 else list(groups[0])}") if groups else ("a row", "")
+            asked = f" with {list(groups) if len(sources) > 1 else list(groups[0])}" if groups else ""
+            whose = whose if groups else "a row"
             require(changes <= counts, f"Your answers depend on the {name} (column {v}) of {whose}, which should not "
                     f"count{asked}.")
-            require(changes >= counts, f"Your answers do not depend on the {name} (column {v}) of {whose}, which should "
+            require(changes >= counts, f"Your answers do not depend on the {name} (column {v}) of {whose}, which "
+                    "should "
                     f"count{asked}.")
 
 
 HINTS = {
     "must lie in": "Labels are added or subtracted here: put the source's labels in place of the base's.",
-    "out of bounds for axis 1": "There are three columns: 0, 1, 2.", "pop|deque": "The list is emptied on the way: leave it whole.",
+    "out of bounds for axis 1": "There are three columns: 0, 1, 2.", "pop|deque": "The list is emptied on the way: "
+    "leave it whole.",
 }

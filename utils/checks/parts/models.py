@@ -28,7 +28,8 @@ class NetworkLearner(Learner):
 
     def __call__(self, *args: Any, look: Callable[[], None] | None = None) -> Any:
         """What the function returns; see ``Learner``."""
-        return super().__call__(*(_Itself(a) if isinstance(a, (nn.Module, torch.optim.Optimizer)) else a for a in args), look=look)
+        return super().__call__(*(_Itself(a) if isinstance(a, (nn.Module, torch.optim.Optimizer)) else a for a in
+            args), look=look)
 
 
 class Watched:
@@ -54,18 +55,23 @@ class Watched:
             name = name or "the model"
             require(self._hooks(module) <= self.hooks[i], "A hook stays on the model after your function: call "
                     f"handle.remove() on every handle (it is on {name}).")
-            require(not modes or module.training == self.training[i], "Your function leaves the model in another mode (train or eval) "
+            require(not modes or module.training == self.training[i], "Your function leaves the model in another mode "
+                    "(train or eval) "
                     "than it was in: put the mode back.")
             attributes, children, kind = self.names[i]
             require("forward" not in set(vars(module)) - attributes, f"The forward of {name} stays replaced after your "
                     "function: put it back, or use a hook and remove it.")
-            require(type(module) is kind and dict(module._modules) == children, f"Your function leaves other modules in {name} "
+            require(type(module) is kind and dict(module._modules) == children, f"Your function leaves other modules "
+                    f"in {name} "
                     "than there were: put them back, or use a hook.")
             new = {a for a in set(vars(module)) - attributes - {"config"} if not a.startswith("_")}
-            require(not new, f"Your function leaves an attribute on {name}: {', '.join(sorted(new))}. Keep it in a variable.")
+            require(not new, f"Your function leaves an attribute on {name}: {', '.join(sorted(new))}. Keep it in a "
+                    "variable.")
         now = dict(self.model.named_parameters())
-        changed = [name for name, p in self.weights.items() if name not in now or not torch.equal(p, now[name].detach())]
-        require(not weights or not changed, f"Your function changes the weights of the network ({', '.join(changed[:3])}): leave "
+        changed = [name for name, p in self.weights.items() if name not in now or not torch.equal(p,
+            now[name].detach())]
+        require(not weights or not changed, f"Your function changes the weights of the network "
+                f"({', '.join(changed[:3])}): leave "
                 "them as they are.")
         other = [name for name, was in self.frozen.items() if name in now and now[name].requires_grad == was]
         require(not frozen or not other, "Your function changes which weights get a gradient (requires_grad of "

@@ -39,7 +39,8 @@ WRONG_SHARES = (
     Wrong("right", "This counts only the 0s that are right: right 1s count as well, so compare with ==.",
           lambda a, y: (1 - a) * (1 - y)),
     Wrong("right", "This counts where either is 1: compare with ==.", lambda a, y: np.maximum(a, y)),
-    Wrong("right", "This is the share of probabilities above 0.5: compare them with the answers.", lambda a, y: 1.0 * a),
+    Wrong("right", "This is the share of probabilities above 0.5: compare them with the answers.", lambda a, y: 1.0 *
+        a),
     Wrong("right", "This is the share of answers 1: compare them with the probabilities.", lambda a, y: y),
     Wrong("right", "This is a mean distance, not a share of right answers: cut at 0.5, then count the right ones.",
           lambda a, y: 1 - np.abs(a - y)),
@@ -53,7 +54,8 @@ WRONG_SHARES = (
     Wrong("right", "This is a cross-entropy: cut at 0.5, then count the right ones.",
           lambda a, y: -np.log(np.where(y == 1, a, 1 - a))),
     Wrong("share", "This is the number of right answers: divide it by their number in all.", lambda r, a, y: r.sum()),
-    Wrong("share", "This is the number of wrong answers: the share of right ones is asked.", lambda r, a, y: (~r).sum()),
+    Wrong("share", "This is the number of wrong answers: the share of right ones is asked.", lambda r, a, y:
+        (~r).sum()),
     Wrong("share", "These are the single comparisons: take their mean.", lambda r, a, y: r),
     *(Wrong("share", "The number of answers is written out: take their mean, or divide by len(answers).",
             lambda r, a, y, m=m: r.sum() / m) for m in (8, 10, 100, 1000, 5, 7, 9, 16, 32)),
@@ -68,8 +70,10 @@ WRONG_SHARES = (
     Wrong("share", _ONE.format("the first few"), lambda r, a, y: r[:8].mean()),
     Wrong("share", "This is the mean of two shares, one for each answer: take one share over all n.",
           lambda r, a, y: (r[y == 1].mean() + r[y == 0].mean()) / 2),
-    Wrong("share", "The right answers are divided by the number of 1s: divide by n.", lambda r, a, y: r.sum() / y.sum()),
-    Wrong("share", "The right answers are divided by the number of 1s: divide by n.", lambda r, a, y: r.sum() / a.sum()),
+    Wrong("share", "The right answers are divided by the number of 1s: divide by n.", lambda r, a, y: r.sum() /
+        y.sum()),
+    Wrong("share", "The right answers are divided by the number of 1s: divide by n.", lambda r, a, y: r.sum() /
+        a.sum()),
     Wrong("share", "This is the ratio of right to wrong answers: divide by n.", lambda r, a, y: r.sum() / (~r).sum()),
     Wrong("share", "This asks whether all answers are right: take the share.", lambda r, a, y: r.all()),
     Wrong("share", "This asks whether any answer is right: take the share.", lambda r, a, y: r.any()),
@@ -93,20 +97,30 @@ def flips(right: Callable, among: Callable, share: Callable) -> Callable:
 
 _AMONG = "The wrong pairs are kept: keep those with y_counterfactual != y_base."
 WRONG_FLIPS = (
-    Wrong("share", "This is IIA over all pairs: keep only those with y_counterfactual != y_base.", lambda r, m, a: r.mean()),
-    Wrong("among", "These are the pairs that stay: keep those with y_counterfactual != y_base.", lambda a, b, y: y == b),
-    Wrong("right", "The answers are compared with y_base: the right ones are in y_counterfactual.", lambda a, b, y: a == b),
-    Wrong("share", "This is the share of pairs that flip: among them, how many answers are right?", lambda r, m, a: m.mean()),
+    Wrong("share", "This is IIA over all pairs: keep only those with y_counterfactual != y_base.", lambda r, m, a:
+        r.mean()),
+    Wrong("among", "These are the pairs that stay: keep those with y_counterfactual != y_base.", lambda a, b, y: y ==
+        b),
+    Wrong("right", "The answers are compared with y_base: the right ones are in y_counterfactual.", lambda a, b, y: a
+        == b),
+    Wrong("share", "This is the share of pairs that flip: among them, how many answers are right?", lambda r, m, a:
+        m.mean()),
     Wrong("share", "The right answers are divided by the number of all pairs: divide by the number of flips.",
           lambda r, m, a: (r & m).mean()),
-    Wrong("share", "This is the number of right answers: divide it by the number of flips.", lambda r, m, a: r[m].sum()),
-    Wrong("share", "This is the number of flips: among them, what share of the answers is right?", lambda r, m, a: m.sum()),
+    Wrong("share", "This is the number of right answers: divide it by the number of flips.", lambda r, m, a:
+        r[m].sum()),
+    Wrong("share", "This is the number of flips: among them, what share of the answers is right?", lambda r, m, a:
+        m.sum()),
     Wrong("share", "The right answers are divided by the number of all right ones: divide by the number of flips.",
           lambda r, m, a: (r & m).sum() / r.sum()),
-    Wrong("share", "This divides by the share of flips: the mean over the flips is all.", lambda r, m, a: r[m].mean() / m.mean()),
-    Wrong("share", "This divides by the share of flips: the mean over the flips is all.", lambda r, m, a: r.mean() / m.mean()),
-    Wrong("share", "This multiplies by the share of flips: the mean over the flips is all.", lambda r, m, a: r.mean() * m.mean()),
-    Wrong("share", "The number of flips is counted as all pairs less one.", lambda r, m, a: (r & m).sum() / (m.sum() - 1)),
+    Wrong("share", "This divides by the share of flips: the mean over the flips is all.", lambda r, m, a: r[m].mean() /
+        m.mean()),
+    Wrong("share", "This divides by the share of flips: the mean over the flips is all.", lambda r, m, a: r.mean() /
+        m.mean()),
+    Wrong("share", "This multiplies by the share of flips: the mean over the flips is all.", lambda r, m, a: r.mean() *
+        m.mean()),
+    Wrong("share", "The number of flips is counted as all pairs less one.", lambda r, m, a: (r & m).sum() / (m.sum() -
+        1)),
     Wrong("share", "The number of flips is one too large.", lambda r, m, a: (r & m).sum() / (m.sum() + 1)),
     *(Wrong("share", "The number of flips is written out: take the mean over those that flip.",
             lambda r, m, a, w=w: (r & m).sum() / w) for w in (5, 6, 7, 8, 9, 10, 16, 100)),
@@ -114,16 +128,21 @@ WRONG_FLIPS = (
           lambda r, m, a: (r[m].mean() + r[~m].mean()) / 2),
     Wrong("share", "This is the difference between flips and other pairs: only flips count.",
           lambda r, m, a: r[m].mean() - r[~m].mean()),
-    Wrong("share", "This counts where answer is right or the pair flips: keep the flips, then count.", lambda r, m, a: (r | m).mean()),
-    Wrong("share", "This counts where being right and flipping agree: keep the flips, then count.", lambda r, m, a: (r == m).mean()),
-    Wrong("share", "Truth values are used as positions, 0 and 1, so only the first two pairs count: index with booleans.",
+    Wrong("share", "This counts where answer is right or the pair flips: keep the flips, then count.", lambda r, m, a:
+        (r | m).mean()),
+    Wrong("share", "This counts where being right and flipping agree: keep the flips, then count.", lambda r, m, a: (r
+        == m).mean()),
+    Wrong("share", "Truth values are used as positions, 0 and 1, so only the first two pairs count: index with "
+        "booleans.",
           lambda r, m, a: r[m.astype(int)].mean()),
     Wrong("share", "These are the single comparisons: take their mean.", lambda r, m, a: r[m]),
-    Wrong("share", "These are the single comparisons of all pairs: take the mean over the flips.", lambda r, m, a: r & m),
+    Wrong("share", "These are the single comparisons of all pairs: take the mean over the flips.", lambda r, m, a: r &
+        m),
     Wrong("share", "This asks whether all answers are right: take the share.", lambda r, m, a: r[m].all()),
     Wrong("share", "This asks whether any answer is right: take the share.", lambda r, m, a: r[m].any()),
     Wrong("share", "The share stands in an array: return the one number.", lambda r, m, a: np.array([r[m].mean()])),
-    Wrong("share", "A mean is taken of the answers themselves: compare them with y_counterfactual.", lambda r, m, a: a[m].mean()),
+    Wrong("share", "A mean is taken of the answers themselves: compare them with y_counterfactual.", lambda r, m, a:
+        a[m].mean()),
     *(Wrong("share", "The first pairs alone are kept: keep those with y_counterfactual != y_base.",
             lambda r, m, a, w=w: r[:w].mean()) for w in (5, 7, 8, 10)),
     Wrong("right", "This is the share of wrong answers.", lambda a, b, y: a != y),
@@ -133,13 +152,17 @@ WRONG_FLIPS = (
     Wrong("right", "This counts only the 0s that are right: right 1s count as well.", lambda a, b, y: a + y == 0),
     Wrong("right", "It is asked whether base and counterfactual agree: compare the answers.", lambda a, b, y: b == y),
     *(Wrong("among", _AMONG + " Here: " + words, which) for words, which in {
-        "those whose answer is not y_base.": lambda a, b, y: a != b, "those whose answer is y_base.": lambda a, b, y: a == b,
+        "those whose answer is not y_base.": lambda a, b, y: a != b, "those whose answer is y_base.": lambda a, b, y: a
+        == b,
         "those whose answer is wrong.": lambda a, b, y: a != y, "those whose answer is right.": lambda a, b, y: a == y,
-        "those with y_counterfactual 1.": lambda a, b, y: y == 1, "those with y_counterfactual 0.": lambda a, b, y: y == 0,
+        "those with y_counterfactual 1.": lambda a, b, y: y == 1, "those with y_counterfactual 0.": lambda a, b, y: y
+        == 0,
         "those with y_base 1.": lambda a, b, y: b == 1, "those with y_base 0.": lambda a, b, y: b == 0,
-        "those that flip from 0 to 1 alone.": lambda a, b, y: y > b, "those that flip from 1 to 0 alone.": lambda a, b, y: y < b,
+        "those that flip from 0 to 1 alone.": lambda a, b, y: y > b, "those that flip from 1 to 0 alone.": lambda a, b,
+        y: y < b,
         "those with answer 1.": lambda a, b, y: a == 1, "those with answer 0.": lambda a, b, y: a == 0,
-        "those that are 1 in either.": lambda a, b, y: (y + b) > 0, "those that are 1 in both.": lambda a, b, y: (y + b) > 1,
+        "those that are 1 in either.": lambda a, b, y: (y + b) > 0, "those that are 1 in both.": lambda a, b, y: (y +
+        b) > 1,
         "all but the last.": lambda a, b, y: (y != b) & (np.arange(len(y)) < len(y) - 1),
         "all but the first.": lambda a, b, y: (y != b) & (np.arange(len(y)) > 0),
         "those that flip from one pair to the next.": lambda a, b, y: y != np.roll(y, 1),
