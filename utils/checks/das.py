@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 
 from utils.checks.helpers import noise_images, own_rng, require
-from utils.checks.parts.bases import check_bases
+from utils.checks.parts.bases import require_bases
 from utils.checks.parts.models import NetworkLearner, Watched
 from utils.checks.parts.swaps import COORDINATES, ROTATED, WRONG_ROTATED, rotated, swaps
 from utils.checks.tools.running import refuse, tidy
-from utils.checks.tools.variants import RESULTS, Wrong, alike, as_numbers, describe, examine, find_mistake
+from utils.checks.tools.variants import RESULTS, Wrong, alike, as_numbers, examine, find_mistake
 from utils.interventions.rotated_space import CNNConfig, pv
 from utils.model_utils import LAYER_SIZES, PyTorchCNN
 
@@ -71,13 +71,16 @@ def check_swap_layer(f: Callable) -> str:
                      np.exp(-x))),
                  *(Wrong("result", *result) for result in RESULTS)]
         message = find_mistake(gots, cases, lambda which, result: lambda case: result(case[which]()),
-                               {"which": "", "result": lambda x: x}, known)
+                               {"which": "", "result": lambda x: x}, known, 1)
         require(not message, message)
         for name in cases[0][0]:  # right in some cases only
             found = [alike(got, case[name]()) for got, (case,) in zip(gots, cases)]
             require(not any(found) or not name or "sits on" in name, f"With "
                     f"{sizes[found.index(True)] if any(found) else ''}: {name}")
-        describe(gots, rights, [() for _ in cases], [], sizes)
+        require(False, "The answers are neither the bases' nor the sources', nor those of a whole layer swapped: what "
+                "the second hook "
+                "returns must be what the first one kept of the same layer, unchanged, with nothing done to the logits "
+                "after it.")
     return "Passed: in test networks with shortcuts past every layer, the swap is right at all four layers."
 
 
@@ -178,5 +181,5 @@ def check_rotated_swap(f: Callable) -> str:
 @own_rng()
 def check_orthonormal_directions(f: Callable) -> str:
     """Exercise 2.4: ``f(weight (d, k))`` gives orthonormal columns that span what the weight spans, differentiably."""
-    check_bases(f)
+    require_bases(f)
     return "Passed: the columns are orthonormal, span the same space, and pass the gradient on to the weight."

@@ -10,10 +10,10 @@ from utils.checks.parts.answers import (ANSWERS, HINTS, MIX, WRONG_GROUPS, WRONG
     say_answers,
                                         say_dependence)
 from utils.checks.parts.shares import FLIPS, SHARE, WRONG_FLIPS, WRONG_SHARES, flips, share
-from utils.checks.parts.training import check_steps
+from utils.checks.parts.training import require_steps
 from utils.checks.tools.draws import require_uniform_draws
 from utils.checks.tools.running import Learner
-from utils.checks.tools.variants import Wrong, examine
+from utils.checks.tools.variants import Wrong, as_numbers, examine
 
 # On the threshold in float32 and float64, in whatever order the products are added.
 _BOUNDARY = np.array([[0.0, 0.7 - 2**-52, 0.8], [0.25, 0.45, 0.8 - 2**-52]])
@@ -66,7 +66,7 @@ def check_share_correct(f: Callable) -> str:
 
 def check_train_step(f: Callable) -> str:
     """Exercise 0.3: ``f(model, optimizer, X (n, 1, 28, 28), y (n,))`` takes one step; returns the loss, a float."""
-    check_steps(f)
+    require_steps(f)
     return "Passed: the steps change the weights as they should, and the loss comes back as a number."
 
 
@@ -164,7 +164,22 @@ def check_flip_iia(f: Callable) -> str:
         y = np.where(rng.random(n) < flip, 1 - y_base, y_base)
         hit = rng.random(n) < np.where(y != y_base, good, 1 - good / 3) - 0.15 * y
         cases.append((np.where(hit, y, 1 - y), y_base, y))
+    def also(gots: list[np.ndarray]) -> None:
+        if any(got.ndim for got in gots):
+            return
+        a, y_base, y = cases[0]
+        learner, flip = Learner(f, "flip_iia(answers, y_base, y_counterfactual)"), y != y_base
+        for which, right in ((~flip, 0.0), (flip & (a == y), -1 / flip.sum()), (flip & (a != y), 1 / flip.sum())):
+            other = np.where(np.arange(len(a)) == np.nonzero(which)[0][-1], 1 - a, a)
+            change = float(as_numbers(learner(other, y_base, y))) - float(gots[0])
+            kind = "one that stays" if not right else "one that flips, from right to wrong" if right < 0 else (
+                "one that flips, from wrong to right")
+            require(abs(change - right) < 1e-6, f"When the answer to one pair changes ({kind}), the share should "
+                    "change by "
+                    f"{right:.3g}, and yours changes by {change:.3g}: right answers among flips / number of flips.")
+
     examine(f, "flip_iia(answers, y_base, y_counterfactual)", cases, [
-        f"{len(y)} pairs, of which {int((y != b).sum())} flip" for _, b, y in cases], flips, FLIPS, WRONG_FLIPS, hints={
+        f"{len(y)} pairs, of which {int((y != b).sum())} flip" for _, b, y in cases], flips, FLIPS, WRONG_FLIPS,
+        also=also, most=1, hints={
         "used as indices": "Select with truth values: right[y_counterfactual != y_base]."})
     return "Passed: flip-IIA is right for four sets of pairs, of which a fifth to two thirds flip."

@@ -8,7 +8,7 @@ import torch
 from utils.checks.helpers import own_rng, require
 from utils.checks.parts.joint import JOINT, WRONG_JOINT, WRONG_TWICE, joined
 from utils.checks.parts.models import NetworkLearner, Watched
-from utils.checks.parts.tables import check_table
+from utils.checks.parts.tables import require_table
 from utils.checks.tools.running import Learner
 from utils.checks.tools.variants import examine, find_mistake
 from utils.interventions.build import build_intervenable
@@ -148,5 +148,5 @@ def _require_parameters(got: Any, method: str, network: dict[int, str], rotation
 
 def check_ablation(table: pd.DataFrame) -> str:
     """Exercise 3.3: a table of a row "baseline" and at least one more; columns iia, flip_iia, keep, behavior, n."""
-    pairs = check_table(table)
+    pairs = require_table(table)
     return f"Passed: {len(table)} settings, each measured on {pairs:,.0f} pairs or more."

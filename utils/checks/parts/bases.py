@@ -26,13 +26,14 @@ def _weights() -> list[torch.Tensor]:
     return [weight.requires_grad_() for weight in made]
 
 
-def check_bases(f: Callable) -> None:
+def require_bases(f: Callable) -> None:
     """Raise WrongAnswer unless ``f(weight (d, k))`` gives an orthonormal basis of the same space, differentiably."""
     for weight in _weights():
         d, k = weight.shape
         shape = f"with (d, k) = ({d}, {k})"
         before = weight.detach().clone()
-        learner = NetworkLearner(functools.partial(f, weight), "orthonormal_directions(weight)", _HINTS, "the directions come "
+        learner = NetworkLearner(functools.partial(f, weight), "orthonormal_directions(weight)", _HINTS, "the "
+            "directions come "
             "from "
                                  "the weight, and from nothing else.")
         got = learner()

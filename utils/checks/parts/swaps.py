@@ -37,6 +37,10 @@ KEPT: dict[str, Any] = {  # what may be put in place of a layer's output, from t
         [s[:, :s.shape[1] // 2], b[:, s.shape[1] // 2:]], 1),
     "Only the first channel of the layer's output comes from the source: the whole is wanted.": lambda s, b: torch.cat(
         [s[:, :1], b[:, 1:]], 1),
+    "The larger of both outputs is put in place: the source's alone is wanted.": lambda s, b: torch.maximum(s, b),
+    "The lesser of both outputs is put in place: the source's alone is wanted.": lambda s, b: torch.minimum(s, b),
+    "The source's output is cut to [0, 1] before it is put in place.": lambda s, b: s.clamp(0, 1),
+    "The source's channels are shifted: neuron i belongs to neuron i.": lambda s, b: s.roll(1, 1),
     "Noise is added to the source's output.": lambda s, b: s + 0.1,
 }
 

@@ -10,7 +10,7 @@ MIN_PAIRS = 1_000
 SHARES = ("iia", "flip_iia", "keep", "behavior")
 
 
-def check_table(table: Any) -> float:
+def require_table(table: Any) -> float:
     """The least number of pairs of a row; WrongAnswer unless it has a baseline, changes, and measured figures."""
     require(table is not None, "The table is None: is the last line of its cell an assignment?")
     require(not callable(table), "This is a function: pass the table, the DataFrame `ablation`.")

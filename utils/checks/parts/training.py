@@ -65,7 +65,7 @@ def _require_float(loss: Any) -> None:
 
 
 @own_rng()
-def check_steps(f: Callable) -> None:
+def require_steps(f: Callable) -> None:
     """Raise WrongAnswer unless ``f(model, optimizer, X, y)`` takes a step of training and returns its loss, a float."""
     learner = NetworkLearner(f, "train_step(model, optimizer, X, y)", _HINTS)
     runs, lost, known = [], [], []
