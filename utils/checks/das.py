@@ -73,10 +73,10 @@ def check_swap_layer(f: Callable) -> str:
         message = find_mistake(gots, cases, lambda which, result: lambda case: result(case[which]()),
                                {"which": "", "result": lambda x: x}, known, 1)
         require(not message, message)
-        for name in cases[0][0]:  # right in some cases only
-            found = [alike(got, case[name]()) for got, (case,) in zip(gots, cases)]
-            require(not any(found) or not name or "sits on" in name, f"With "
-                    f"{sizes[found.index(True)] if any(found) else ''}: {name}")
+        off = [i for i, (got, right) in enumerate(zip(gots, rights)) if not alike(got, right)]
+        for name in cases[0][0]:
+            found = all(alike(gots[i], cases[i][0][name]()) for i in off)
+            require(not found, f"With {sizes[off[0]]}: {name}")
         require(False, "The answers are neither the bases' nor the sources', nor those of a whole layer swapped: what "
                 "the second hook "
                 "returns must be what the first one kept of the same layer, unchanged, with nothing done to the logits "
