@@ -1,9 +1,13 @@
 """What the tests of the exercises' checks share."""
+import inspect
+import re
+
 import numpy as np
 import pytest
 import torch
 
 from utils.checks.helpers import WrongAnswer
+from utils.checks.tools import running
 
 
 def cases(table):
@@ -17,7 +21,7 @@ def assert_diagnosed(check, case):
     solution, phrase = case
     with pytest.raises(WrongAnswer, match=phrase) as caught:
         check(solution)
-    assert len(str(caught.value)) < 400
+    assert len(str(caught.value)) < 400 and not re.search(r"\d\.\d{7,}", str(caught.value))
 
 
 def assert_random_numbers_are_left_alone(check, right, wrong):
@@ -30,3 +34,58 @@ def assert_random_numbers_are_left_alone(check, right, wrong):
         check(wrong)
     assert torch.equal(before, torch.get_rng_state())
     np.testing.assert_array_equal(np.random.get_state()[1], numbers)
+
+
+def endless(*args):
+    """A solution that does not come to an end."""
+    while True:
+        pass
+
+
+def stub(*args):
+    """A solution that is not begun."""
+    raise NotImplementedError("your turn")
+
+
+def define_tests(checks, right, wrong, tables=("check_ablation",)):
+    """The tests of a module of checks, by name: right solutions pass, wrong ones are diagnosed, nothing is left."""
+    every = pytest.mark.parametrize("name", checks)
+    functions = pytest.mark.parametrize("name", [name for name in checks if name not in tables])
+
+    @pytest.mark.parametrize("name, solution", cases(right))
+    def test_right_solutions_pass(name, solution):
+        assert re.fullmatch(r"Passed: [^\n]{1,91}\.", checks[name](solution)), "no wider than a cell's output"
+        assert torch.is_grad_enabled()
+
+    @pytest.mark.parametrize("name, case", cases(wrong))
+    def test_each_mistake_gets_its_message(name, case):
+        assert_diagnosed(checks[name], case)
+        assert torch.is_grad_enabled()
+
+    @every
+    def test_every_check_is_documented_and_tested_both_ways(name):
+        assert re.match(r"Exercise \d\.\d: ", checks[name].__doc__)
+        assert checks[name].__annotations__["return"] is str
+        assert len(inspect.signature(checks[name]).parameters) == 1
+        assert len(right[name]) >= 3 and len(wrong[name]) >= 12
+
+    @functions
+    def test_unfinished_functions(name):
+        with pytest.raises(NotImplementedError, match="^your turn$"):
+            checks[name](stub)
+        with pytest.raises(WrongAnswer, match="forget the `return`"):
+            checks[name](lambda *args: None)
+        with pytest.raises(WrongAnswer, match=r"error at the line .*1 / 0.*ZeroDivisionError"):
+            checks[name](lambda *args: 1 / 0)
+
+    @functions
+    def test_endless_work_is_stopped(name, monkeypatch):
+        monkeypatch.setattr(running, "SECONDS", 0.2)
+        with pytest.raises(WrongAnswer, match="does the loop end"):
+            checks[name](endless)
+
+    @every
+    def test_random_numbers_are_left_alone(name):
+        assert_random_numbers_are_left_alone(checks[name], right[name][0], wrong[name][0][0])
+
+    return {name: test for name, test in locals().items() if name.startswith("test_")}

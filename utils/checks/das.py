@@ -1,11 +1,17 @@
 """Checks of the exercises in notebook 2: each tries a learner's function and names the likely mistake."""
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from utils.checks.helpers import as_array, call, compare, noise_images, own_rng, require, require_value
+from utils.checks.helpers import noise_images, own_rng, require
+from utils.checks.parts.bases import require_bases
+from utils.checks.parts.models import NetworkLearner, Watched
+from utils.checks.parts.swaps import COORDINATES, ROTATED, WRONG_ROTATED, rotated, swaps
+from utils.checks.tools.running import refuse, tidy
+from utils.checks.tools.variants import RESULTS, Wrong, alike, as_numbers, examine, find_mistake
 from utils.interventions.rotated_space import CNNConfig, pv
 from utils.model_utils import LAYER_SIZES, PyTorchCNN
 
@@ -22,106 +28,158 @@ class _ShortcutCNN(PyTorchCNN):
         return self.fc2(x) + past
 
 
-def _swap(model: PyTorchCNN, layer: str, X_base: torch.Tensor, X_source: torch.Tensor) -> torch.Tensor:
-    kept: list[torch.Tensor] = []
-    for X, hook in ((X_source, lambda *args: kept.append(args[2])), (X_base, lambda *args: kept[0])):
-        handle = getattr(model, layer).register_forward_hook(hook)
-        output = model(X).detach()
-        handle.remove()
-    return output
+_SWAP_HINTS = {
+    "KeyError: <class": "Use forward hooks of plain PyTorch, register_forward_hook: pyvene comes in the next exercise.",
+    "must match|Expected|expected|shapes|size mismatch|invalid for input|stack": "What is put in place has another "
+    "shape than the "
+        "layer's output: does the kept output come from the same layer, and is it the output, whole?",
+    "no attribute 'layer'": "`layer` is a name, a string: getattr(model, layer) is the module.",
+    "'str' object": "`layer` is a name, a string: getattr(model, layer) is the module.",
+    "Tensor.*not callable|returned": "A hook takes (module, inputs, output), and returns None or the new output.",
+    "positional argument": "A hook takes (module, inputs, output).",
+}
 
 
 @own_rng()
 def check_swap_layer(f: Callable) -> str:
     """Exercise 2.1: ``f(model, layer, X_base, X_source)`` gives the base's logits with the source's layer."""
-    model, (X_base, X_source) = _ShortcutCNN(), noise_images(8).view(2, 4, 1, 28, 28)
-    for layer in LAYER_SIZES:
-        training = layer in ("conv1", "conv3")
-        got = f(model.train(training), layer, X_base.clone(), X_source.clone())
-        require_value(got)
-        require(not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()),
-                "A hook stays on the model after your function: call handle.remove() on every handle.")
-        require(model.training == training, "Your function leaves the model in another mode (train or eval) than it "
-                "was in: put the mode back.")
-        expected = _swap(model, layer, X_base, X_source)
-        got = as_array(got)
-        compare(got[:, None] if got.ndim == 1 else got, expected, {
-            "Nothing has changed, this is the answer to X_base: does the hook return the source's output?":
-                model(X_base),
-            "Base and source are swapped: run X_base, with the layer's output from X_source.":
-                _swap(model, layer, X_source, X_base),
-            "This is the answer to X_source alone: run X_base, and replace the one layer's output.": model(X_source),
-            "These are probabilities: return the logits, as model(X) does.": torch.sigmoid(expected),
-        } | {f"The hook sits on {other}, but {layer} was asked for.": _swap(model, other, X_base, X_source)
-             for other in LAYER_SIZES}, pair=np.arange(4))
-    return "Passed: in a test network with shortcuts past every layer, the swap is right at all four layers."
+    learner = NetworkLearner(f, "swap_layer(model, layer, X_base, X_source)", _SWAP_HINTS)
+    model, gots, cases, sizes = _ShortcutCNN(), [], [], []
+    for layer, n in (("conv2", 3), ("conv1", 2), ("fc1", 3), ("conv3", 2), ("fc1", 4)):
+        model = _ShortcutCNN() if layer == "conv3" else model
+        X_base, X_source = noise_images(2 * n)[torch.randperm(2 * n)].view(2, n, 1, 28, 28)
+        model.train(layer in ("conv1", "conv3"))
+        watched = Watched(model)
+        got = learner(model, layer, X_base, X_source)
+        watched.require_untouched()
+        got = as_numbers(got)
+        require(got.shape != (n,), f"Your result has shape ({n},): the logits are asked as model(X_base) gives them, "
+                "(n, 1) = "
+                f"({n}, 1), in just this shape.")
+        require(got.shape == (n, 1), f"Your result has shape {got.shape}, with {n} pairs: the logits have shape (n, 1) "
+                f"= ({n}, 1).")
+        require(layer != "conv2" or alike(got, as_numbers(learner(model, layer, X_base, X_source))), "Called twice "
+                "with the same arguments, your function gives two results: does it keep something "
+                "between calls, in a global or in a default that is a list?")
+        gots.append(got)
+        cases.append((swaps(model, layer, X_base, X_source),))
+        sizes.append(f"{layer} and {n} pairs")
+    rights = [case[""]() for case, in cases]
+    if not all(map(alike, gots, rights)):
+        known = [*(Wrong("which", name, name) for name in cases[0][0] if name),
+                 Wrong("result", "These are probabilities: return the logits, as model(X) does.", lambda x: 1 / (1 +
+                     np.exp(-x))),
+                 *(Wrong("result", *result) for result in RESULTS)]
+        message = find_mistake(gots, cases, lambda which, result: lambda case: result(case[which]()),
+                               {"which": "", "result": lambda x: x}, known, 1)
+        require(not message, message)
+        off = [i for i, (got, right) in enumerate(zip(gots, rights)) if not alike(got, right)]
+        for name in cases[0][0]:
+            found = all(alike(gots[i], cases[i][0][name]()) for i in off)
+            require(not found, f"With {sizes[off[0]]}: {name}")
+        require(False, "The answers are neither the bases' nor the sources', nor those of a whole layer swapped: what "
+                "the second hook "
+                "returns must be what the first one kept of the same layer, unchanged, with nothing done to the logits "
+                "after it.")
+    return "Passed: in test networks with shortcuts past every layer, the swap is right at all four layers."
+
+
+_PYVENE_HINTS = {
+    "'str' object is not callable": "intervention_types is the class itself, pv.VanillaIntervention, without quotes.",
+    "hook_type": "The component ends with .output: f\"{layer}.output\".",
+    "attribute 'mode'|CNNConfig|config": "Configuration first, then the model: pv.IntervenableModel(config, model).",
+    "unexpected keyword": "pv.IntervenableConfig takes representations=[{\"component\": ...}] and "
+    "intervention_types=...",
+    "KeyError|no attribute|component|split|not supported|NoneType": "The component is the layer's name with .output "
+    "after it, "
+        "f\"{layer}.output\", and intervention_types is the class pv.VanillaIntervention.",
+    "": "config = pv.IntervenableConfig(representations=[{\"component\": f\"{layer}.output\"}], "
+        "intervention_types=pv.VanillaIntervention).",
+}
+
+
+def _require_one_swap(got: Any, layer: str) -> None:
+    """Raise WrongAnswer unless this is a pyvene model with one interchange of the layer's output."""
+    require(not isinstance(got, pv.IntervenableConfig), "This is the configuration: return "
+            "pv.IntervenableModel(config, model).")
+    require(not isinstance(got, (list, tuple, dict)), f"A pyvene IntervenableModel was expected, not a "
+            f"{type(got).__name__} that "
+            "holds something: return the model itself.")
+    require(isinstance(got, pv.IntervenableModel), f"A pyvene IntervenableModel was expected, not a "
+            f"{type(got).__name__}.")
+    require(len(got.interventions) > 0, "There is no intervention: representations=[{\"component\": ...}] needs one.")
+    require(len(got.interventions) == 1, f"There are {len(got.interventions)} representations: one is enough.")
+    component = next(iter(got.representations.values())).component
+    require(component != f"{layer}.input", "This is the layer's input: the component is its output, "
+            "f\"{layer}.output\".")
+    require(component == f"{layer}.output", f"The component is '{component}': '{layer}.output' was asked for, "
+            f"f\"{{layer}}.output\".")
+    kind = type(next(iter(got.interventions.values())))
+    require(issubclass(kind, pv.VanillaIntervention), f"The intervention is {kind.__name__}: to swap the whole layer, "
+            "use "
+            "pv.VanillaIntervention.")
 
 
 @own_rng()
 def check_make_intervenable(f: Callable) -> str:
     """Exercise 2.2: ``f(model, layer)`` gives a pyvene model with one VanillaIntervention on the layer's output."""
-    X_base, X_source = noise_images(8).view(2, 4, 1, 28, 28)
-    for layer in LAYER_SIZES:
+    learner = NetworkLearner(f, "make_intervenable(model, layer)", _PYVENE_HINTS, "to swap the "
+                             "whole layer, use pv.VanillaIntervention, which has nothing random; a rotation has.")
+    for layer in ("fc1", "conv3", "conv2", "conv1"):  # the smallest first
+        X_base, X_source = noise_images(8)[torch.randperm(8)].view(2, 4, 1, 28, 28)
         model = PyTorchCNN()
         model.config = CNNConfig()  # type: ignore[assignment]  # pyvene wants one
-        got = f(model, layer)
-        require_value(got)
-        require(not isinstance(got, pv.IntervenableConfig),
-                "This is the configuration: return pv.IntervenableModel(config, model).")
-        require(isinstance(got, pv.IntervenableModel),
-                f"A pyvene IntervenableModel was expected, not a {type(got).__name__}.")
-        require(len(got.interventions) == 1, f"There are {len(got.interventions)} representations: one is enough.")
-        component = next(iter(got.representations.values())).component
-        require(component != f"{layer}.input", f"This is the layer's input: the component is '{layer}.output'.")
-        require(component == f"{layer}.output", f"The component is '{component}': '{layer}.output' was asked for.")
-        kind = type(next(iter(got.interventions.values())))
-        require(issubclass(kind, pv.VanillaIntervention), f"The intervention is {kind.__name__}: to swap the whole "
-                "layer, use pv.VanillaIntervention.")
-        compare(got({"x": X_base}, [{"x": X_source}])[1], model(X_source), {})
+        watched = Watched(model)
+        got = learner(model, layer)
+        _require_one_swap(got, layer)
+        watched.require_untouched(frozen=False, modes=False)  # pyvene freezes, and switches to eval
+        try:
+            answer = got({"x": X_base}, [{"x": X_source}])[1]
+        except Exception as error:
+            refuse(f"The model that you return cannot be run at {layer}: {type(error).__name__}: "
+                f"{tidy(str(error), 120)}. Is all of "
+                   "the layer's output swapped, without a position or a part?")
+        plain = np.asarray(got.model(X_base).detach())
+        require(alike(as_numbers(answer), as_numbers(model(X_source)), 1e-3), "The model that you return does not swap "
+                "the whole "
+                f"output of {layer}: its answer to X_base " + ("is what it was without an intervention." if alike(
+                    as_numbers(answer), plain) else "is not what the source's layer gives. Is a part of the layer "
+                        "chosen, or the "
+                    "network changed?"))
+        watched.require_untouched(frozen=False, modes=False)  # pyvene freezes, and switches to eval
     return "Passed: at each of the four layers the pyvene model swaps the whole output."
 
 
 @own_rng()
 def check_rotated_swap(f: Callable) -> str:
     """Exercise 2.3: ``f(h_base (n, d), h_source (n, d), Q (d, k))`` swaps the coordinates along the columns of Q."""
-    base, source = torch.randn(2, 5, 6)
-    Q = torch.linalg.qr(torch.randn(6, 2))[0]
-    P = Q @ Q.T
-    try:
-        got = call(f, base, source, Q)
-    except RuntimeError as error:
-        require("size of tensor" not in str(error) and "shapes" not in str(error), "The shapes do not fit: h @ Q gives "
-                "the coordinates (n, k), and only coordinates @ Q.T are back in the layer's (n, d).")
-        raise
-    compare(got, base + (source - base) @ P, {
-        "Base and source are swapped: the base keeps all but its coordinates along Q.": source + (base - source) @ P,
-        "What is orthogonal to Q is lost: add the change, (h_source - h_base) @ Q @ Q.T, to h_base.":
-            (source @ P, (source - base) @ P),
-        "These are coordinates (n, k): rotate back into the layer with @ Q.T.": (source @ Q, (source - base) @ Q),
-        "This is the whole h_source: only its coordinates along Q should be taken.": source,
-        "This is h_base: nothing has been swapped.": base,
-        "The base's own coordinates are still there: add those of h_source - h_base, not of h_source.":
-            base + source @ P,
-    }, h_base=base, h_source=source)
-    return "Passed: the coordinates along 2 of 6 directions come from the source, the rest from the base."
+    cases = [(torch.randn(n, d) + 0.5, torch.randn(n, d), torch.linalg.qr(torch.randn(d, k))[0])
+             for n, d, k in ((5, 6, 2), (3, 7, 3), (4, 8, 1), (6, 6, 4), (3, 3, 3), (1, 5, 2))]
+    sizes = [f"{b.shape[0]} pairs, d = {b.shape[1]} and k = {Q.shape[1]}" for b, _, Q in cases]
+
+    def also(gots: list[np.ndarray]) -> None:
+        for message, way in COORDINATES:
+            require(not all(alike(got, way(*case)) for got, case in zip(gots, cases)), message)
+        Q, got = cases[0][2].numpy().astype(float), gots[0]
+        change = got - cases[0][0].numpy() if got.shape == (5, 6) else None
+        require(change is None or not np.isfinite(change).all() or alike(change @ Q @ Q.T, change, 1e-3), "What is "
+                "orthogonal to Q "
+                "changes too: add to h_base a change along the columns of Q only, (...) @ Q @ Q.T.")
+        require(change is None or alike(got @ Q, got @ Q * 0, 1e-3) or not alike(change @ Q @ Q.T, change, 1e-3) or
+                alike(
+            got @ Q, cases[0][1].numpy() @ Q, 1e-3), "What is orthogonal to Q stays, as it should, but the coordinates "
+                "along Q are "
+            "not those of the source: (h_source - h_base) @ Q is what must be added to them.")
+
+    examine(f, "rotated_swap(h_base, h_source, Q)", cases, sizes, rotated, ROTATED, WRONG_ROTATED, also=also, hints={
+        "size|shape|dimension|1D|align|broadcast": "The shapes do not fit: h @ Q gives the coordinates (n, k), and "
+        "only coordinates "
+            "@ Q.T are back in the layer's (n, d)."})
+    return "Passed: for six sizes, the coordinates along Q come from the source, the rest from the base."
 
 
 @own_rng()
 def check_orthonormal_directions(f: Callable) -> str:
     """Exercise 2.4: ``f(weight (d, k))`` gives orthonormal columns that span what the weight spans, differentiably."""
-    weight = torch.randn(6, 3).requires_grad_()
-    got = f(weight)
-    Q = torch.from_numpy(as_array(got)).float()
-    require(Q.shape != (6, 6), "This is a full (d, d) matrix: only k columns are wanted, as from mode='reduced'.")
-    require(Q.shape == (6, 3), f"Your result has shape {tuple(Q.shape)}; (d, k) = (6, 3) was expected.")
-    length_one = torch.allclose(Q.norm(dim=0), torch.ones(3), atol=1e-4)
-    require(torch.allclose(Q.T @ Q, torch.eye(3), atol=1e-4), "The columns have length 1, but they are not orthogonal "
-            "to one another." if length_one else "The columns are not orthonormal: Q.T @ Q should be the identity.")
-    require(torch.allclose(Q @ (Q.T @ weight), weight, atol=1e-3),
-            "The columns are orthonormal, but they span another space than those of the weight.")
-    reaches = isinstance(got, torch.Tensor) and got.requires_grad
-    if reaches:
-        (got * torch.randn(6, 3)).sum().backward()
-    require(reaches and weight.grad is not None and bool(weight.grad.any()),
-            "No gradient reaches the weight: do it all in torch, without detach, data, numpy or no_grad.")
+    require_bases(f)
     return "Passed: the columns are orthonormal, span the same space, and pass the gradient on to the weight."

@@ -1,98 +1,152 @@
 """Checks of the exercises in notebook 3: each tries what a learner made and names the likely mistake."""
 from collections.abc import Callable
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
-from utils.checks.helpers import bce, compare, own_rng, require, require_value
+from utils.checks.helpers import own_rng, require
+from utils.checks.parts.joint import JOINT, WRONG_JOINT, WRONG_TWICE, joined
+from utils.checks.parts.models import NetworkLearner, Watched
+from utils.checks.parts.tables import require_table
+from utils.checks.tools.running import Learner
+from utils.checks.tools.variants import examine, find_mistake
 from utils.interventions.build import build_intervenable
 from utils.model_utils import PyTorchCNN
-
-MIN_PAIRS = 1_000
 
 
 @own_rng()
 def check_joint_loss(f: Callable) -> str:
     """Exercise 3.1: ``f(swapped_logits, y_counterfactual, base_logits, y_base, weight)`` gives the loss, a scalar."""
-    y, y_base = torch.tensor([1.0, 0, 1, 1, 0, 1]), torch.tensor([0.0, 0, 1, 0, 1, 1])
-    for w in (0.25, 3.0):
-        swapped, base = (3 * torch.randn(2, 6)).unbind()
-        inputs = [x.clone().requires_grad_() for x in (swapped, base)]
-        got = f(inputs[0], y, inputs[1], y_base, w)
-        a, b, a_base = bce(swapped, y), bce(base, y_base), bce(swapped, y_base)
-        require_value(got)
-        require(isinstance(got, torch.Tensor), f"Your function returned a {type(got).__name__}: return the tensor "
-                "itself, without item or float, so that backward can start from it.")
-        require(got.shape != (6,), "There is a loss for every pair: take the mean over the pairs.")
-        twice, half = bce(torch.sigmoid(swapped), y), bce(torch.sigmoid(base), y_base)
-        compare(got, a + w * b, {
-            "The weight is not used: it multiplies the behavior part.": a + b,
-            "The weight is on the interchange part: it belongs to the behavior part.": w * a + b,
-            "The weight is on both parts: the interchange part counts once.": w * (a + b),
-            "The behavior part is missing: add weight times the loss of base_logits against y_base.": a,
-            "The interchange part is compared with y_base: its answers are in y_counterfactual.":
-                (a_base + w * b, a_base + w * bce(base, y)),
-            "The behavior part is compared with y_counterfactual: its answers are in y_base.": a + w * bce(base, y),
-            "The sigmoid is taken twice: binary_cross_entropy_with_logits takes the logits as they are.":
-                (twice + w * half, twice + w * b, a + w * half),
-            "These are sums over the pairs: take the mean of each part.":
-                (6 * (a + w * b), 6 * a + w * b, a + 6 * w * b),
-            "This is a mixture, (1 - weight) and weight: the interchange part counts in full.": (1 - w) * a + w * b,
-        }, weight=w, interchange=a, behavior=b)
-        grads = torch.autograd.grad(got, inputs, allow_unused=True) if got.requires_grad else (None, None)
-        for part, grad in zip(("swapped_logits", "base_logits"), grads):
-            require(grad is not None, f"The value is right, but no gradient reaches {part}: compute in torch, without "
-                    "detach, item or no_grad.")
-    return "Passed: the loss is right for two weights, and its gradient reaches both kinds of logits."
+    cases = []
+    for n, w in ((7, 0.25), (5, 3.0), (9, 1.7), (4, 0.6)):
+        answers = [torch.cat([torch.tensor([1.0, 0.0]), (torch.rand(n - 2) < share).float()]) for share in (0.7, 0.4)]
+        logits = [(3 * torch.randn(n)).requires_grad_() for _ in range(2)]
+        cases.append((logits[0], answers[0], logits[1], answers[1].flip(0), w))
+    sizes = [f"{len(case[0])} pairs and weight {case[4]}" for case in cases]
+    example, hints = "joint_loss(swapped_logits, y_counterfactual, base_logits, y_base, weight)", {
+        "between 0 and 1": "F.binary_cross_entropy wants probabilities, and these are logits: use "
+        "F.binary_cross_entropy_with_logits.",
+        "numpy\\(\\)|requires grad": "numpy ends the gradient: compute in torch.",
+        "second time|does not require grad": "backward is called later, on what you return: only compute the loss.",
+        "target size|Target size|size of tensor": "Logits and answers must have the same shape, (n,).",
+        "Long|dtype|integer": "The answers are floats as they come: leave their type.",
+    }
+    plain = [tuple(x.detach().numpy().astype(float) if isinstance(x, torch.Tensor) else x for x in case) for case in
+        cases]
+
+    def also(gots: list) -> None:
+        for wrong in WRONG_TWICE:
+            message = find_mistake(gots, plain, joined, JOINT, wrong)
+            require(not message, message)
+        a, b = ([joined(**{**JOINT, "mix": mix})(*case) for case in plain] for mix in (lambda a, b, w: a, lambda a, b,
+            w: b))
+        if all(got.shape == () for got in gots):
+            shown = [f"{got:.4g} in place of {x:.4g} + {case[4]} * {y:.4g}" for got, x, y, case in zip(gots, a, b,
+                plain)]
+            require(False, f"The parts do not add up: {shown[0]}, and {shown[1]} (interchange + weight * behavior).")
+
+    examine(f, example, cases, sizes, lambda **parts: lambda *case: joined(**parts)(*(
+        x.detach().numpy().astype(float) if isinstance(x, torch.Tensor) else x for x in case)), JOINT, WRONG_JOINT,
+            hints=hints,
+        also=also, most=1)
+    for case in cases:
+        _require_gradients(f, example, hints, case)
+    return "Passed: the loss is right for four weights, and its gradient reaches both kinds of logits."
+
+
+def _require_gradients(f: Callable, example: str, hints: dict[str, str], case: tuple) -> None:
+    """What comes is a tensor from which the right gradients start."""
+    swapped, y, base, y_base, w = case
+    got = Learner(lambda: f(swapped, y.clone(), base, y_base.clone(), w), example, hints)()
+    require(isinstance(got, torch.Tensor), f"Your function returned a {type(got).__name__}: return the tensor itself, "
+            "without item or "
+            "float, so that backward can start from it.")
+    require(swapped.grad is None and base.grad is None, "Your function calls backward itself: return the loss, from "
+            "which it starts.")
+    try:
+        grads: Any = torch.autograd.grad(got, [swapped, base], allow_unused=True) if got.requires_grad else (None, None)
+    except RuntimeError:
+        grads = (None, None)
+    right = torch.sigmoid(swapped) - y, w * (torch.sigmoid(base) - y_base)
+    for part, grad, wanted in zip(("swapped_logits", "base_logits"), grads, right):
+        require(grad is not None, f"The value is right, but no gradient reaches {part}: compute in torch, without "
+                "detach, item or "
+                "no_grad.")
+        require(torch.allclose(grad, wanted / len(y), atol=1e-4), f"The value is right, but the gradient that reaches "
+                f"{part} is not "
+                "that of the loss: is a part detached?")
 
 
 @own_rng()
 def check_parameters_to_train(f: Callable) -> str:
     """Exercise 3.2: ``f(intervenable, method)`` gives the optimizer's parameters for method "das" and "iit"."""
-    for method in ("das", "iit"):
-        intervenable = build_intervenable(PyTorchCNN(), "fc1", 1, num_sources=2)
-        network = {id(p) for p in intervenable.model.parameters()}
+    for layer, sources, method in (("fc1", 2, "das"), ("fc1", 2, "iit"), ("fc1", 1, "iit"), ("fc1", 1, "das"), ("fc1",
+            3, "das")):
+        intervenable = build_intervenable(PyTorchCNN(), layer, 1, num_sources=sources)
+        network = {id(p): name for name, p in intervenable.model.named_parameters()}
         rotation = {id(p) for i in intervenable.interventions.values() for p in i.parameters()}
-        got = f(intervenable, method)
-        require_value(got)
-        require(not isinstance(got, torch.Tensor), "Return a list of parameters, even if there is just one.")
-        got = list(got)
-        require(bool(got), f"There are no parameters for {method!r}: a generator that was used before is empty, so "
-                "return a list.")
-        require(all(isinstance(p, torch.nn.Parameter) for p in got),
-                "Not all are parameters (names, or results computed from parameters?): take them from .parameters().")
-        ids = {id(p) for p in got}
-        require(ids <= network | rotation, "Some parameters are not those of this intervenable: were they copied?")
-        require(method == "iit" or not ids & network,
-                "'das' trains the network too: the network stays as it is, and only the rotation is trained.")
-        require(rotation <= ids, f"The rotation is forgotten: {method!r} trains the interventions' parameters.")
-        frozen = not all(p.requires_grad for p in intervenable.model.parameters())
+        watched, turned = Watched(intervenable.model), [p.detach().clone() for p in
+            intervenable.get_trainable_parameters()]
+        learner = NetworkLearner(f, "parameters_to_train(intervenable, method)", {
+            "NoneType": "A method that works in place, as extend or update, gives None.", "KeyError":
+            "intervenable.interventions is a "
+            "dict: walk through its .values().", "concatenate list": "Turn .parameters() into a list first: list(...).",
+            "truth value|Boolean value": "Tensors are compared by value with ==, in and set(list): keep each once by "
+            "id(p).",
+            "no attribute": "intervenable.interventions is a dict of modules with .parameters(), intervenable.model "
+            "the network."})
+        got = learner(intervenable, method)
+        watched.require_untouched(frozen=False, modes=False)  # switching on gradients switches to train
+        require(all(map(torch.equal, turned, intervenable.get_trainable_parameters())), "Your function changes the "
+                "rotation: leave its "
+                "values as they are.")
+        _require_parameters(got, method, network, rotation)
+        frozen = [name for name, p in intervenable.model.named_parameters() if not p.requires_grad]
+        require(method == "iit" or len(frozen) == len(network), "'das' leaves the network as it is, but gradients are "
+                "switched on for "
+                "it: call enable_model_gradients() for 'iit' only.")
         require(method == "das" or not frozen, "No gradient reaches the network: pyvene froze it when it was wrapped. "
                 "Call intervenable.enable_model_gradients() first.")
-        require(method == "das" or network <= ids, "'iit' trains the network too: its parameters are missing.")
-        require(len(ids) == len(got), "A parameter is in the list more than once: linked interventions share their "
-                "rotation, so keep each parameter once.")
-        require(all(p.requires_grad for p in got), f"No gradient reaches some of the parameters for {method!r}: their "
-                "requires_grad is False.")
     return "Passed: 'das' trains the rotation alone, 'iit' rotation and network; the gradient reaches them all."
+
+
+def _require_parameters(got: Any, method: str, network: dict[int, str], rotation: set[int]) -> None:
+    """These are the parameters of rotation and network that the method trains, each once."""
+    require(not isinstance(got, torch.Tensor), "Return a list of parameters, even if there is just one.")
+    require(not isinstance(got, (dict, str, torch.optim.Optimizer)) and hasattr(got, "__iter__"), f"This is a "
+            f"{type(got).__name__}: "
+            "return the list of parameters alone, without names; the optimizer is made of it later.")
+    got = list(got)
+    require(bool(got), f"There are no parameters for {method!r}: a generator that was used before is empty, so return "
+            "a list.")
+    require(not any(isinstance(p, (list, dict, torch.nn.Module)) for p in got), "The list holds lists, dicts or "
+            "modules: one plain list "
+            "of parameters is wanted, so join them with + and take .parameters() of modules.")
+    require(all(isinstance(p, torch.nn.Parameter) for p in got),
+            "Not all are parameters (names, data, or results computed from parameters?): take them from .parameters().")
+    ids = {id(p) for p in got}
+    require(ids <= set(network) | rotation, "Some parameters are not those of this intervenable: were they copied?")
+    missing = [name for key, name in network.items() if key not in ids]
+    if method == "das":
+        require(not ids & set(network) or bool(rotation & ids), "'das' trains the network here, and not the rotation: "
+                "it is the other "
+                "way round.")
+        require(not ids & set(network), "'das' trains the network too: the network stays as it is, and only the "
+                "rotation is trained.")
+    require(rotation <= ids, f"The rotation is forgotten: {method!r} trains the interventions' parameters.")
+    if method == "iit":
+        require(len(missing) < len(network), "'iit' trains the network too: its parameters are missing.")
+        require(not missing, f"'iit' trains all of the network, and some is missing: {', '.join(missing[:4])}.")
+    require(len(ids) == len(got), "A parameter is in the list more than once: linked interventions share their "
+            "rotation, so keep each "
+            "parameter once.")
+    require(all(p.requires_grad for p in got if id(p) in rotation), f"No gradient reaches some of the parameters for "
+            f"{method!r}: the "
+            "rotation's requires_grad is False.")
 
 
 def check_ablation(table: pd.DataFrame) -> str:
     """Exercise 3.3: a table of a row "baseline" and at least one more; columns iia, flip_iia, keep, behavior, n."""
-    require(table is not None, "The table is None: is the last line of its cell an assignment?")
-    require(isinstance(table, pd.DataFrame), f"A pandas DataFrame was expected, not a {type(table).__name__}.")
-    shares = ["iia", "flip_iia", "keep", "behavior"]
-    missing = [name for name in (*shares, "n") if name not in table.columns]
-    require(not missing, f"Columns are missing: {', '.join(missing)}.")
-    require(len(table) > 1 and any("baseline" in str(name).lower() for name in table.index), "The baseline is missing: "
-            "without a row 'baseline', the unchanged setting, there is nothing to compare with.")
-    figures = table[[*shares, "n"]].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
-    require(not np.isnan(figures).any(), "Some figures are NaN or text: was every setting measured?")
-    require((figures[:, :4] >= 0).all() and (figures[:, :4] <= 1).all(),
-            "Some shares lie outside [0, 1]: are they percentages?")
-    require((figures[:, 4] >= MIN_PAIRS).all(), f"Some rows come from fewer than {MIN_PAIRS:,} pairs: the interval is "
-            "then wider than most differences.")
-    require(len(np.unique(figures[:, [0, 1, 3]], axis=0)) == len(table),
-            "Two rows are identical: did the change reach the training?")
-    return f"Passed: {len(table)} settings, each measured on {figures[:, 4].min():,.0f} pairs or more."
+    pairs = require_table(table)
+    return f"Passed: {len(table)} settings, each measured on {pairs:,.0f} pairs or more."

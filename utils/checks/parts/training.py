@@ -1,0 +1,161 @@
+"""Two steps of training, as exercise 0.3 asks for them, and the ways in which they go wrong."""
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from utils.checks.helpers import bce, noise_images, own_rng, require
+from utils.checks.parts.losses import LOSSES, REDUCTIONS, entropy
+from utils.checks.parts.models import NetworkLearner, Watched
+from utils.checks.tools.running import refuse
+from utils.checks.tools.variants import RESULTS, Wrong, alike, as_numbers, describe, find_mistake
+from utils.model_utils import PyTorchCNN
+
+_NO_GRADIENT = ("No gradient reaches the network: compute the loss from model(X), without detach, item or no_grad, and "
+    "call "
+                "loss.backward() after zero_grad and before step.")
+_BROADCAST = next(sentence for sentence in LOSSES if sentence.startswith("Every logit"))
+_HINTS = {
+    "does not require grad": _NO_GRADIENT,
+    "target size|Target size|size of tensor": _BROADCAST,
+    "between 0 and 1": "F.binary_cross_entropy wants probabilities, and model(X) gives logits: use "
+                       "F.binary_cross_entropy_with_logits.",
+    "second time": "backward can run once for each loss: call it once.",
+    "cannot be converted to Scalar|only one element": "The loss is one number: take the mean over the batch first.",
+    "only be created for scalar": "backward starts from one number: take the mean over the batch.",
+    "Long|dtype": "The answers y are floats as they come: leave their type.",
+}
+WRONG_LOSSES = (
+    *(Wrong("loss", sentence, f) for sentence, found in LOSSES.items() for f in found),
+    *(Wrong("reduce", sentence, f) for sentence, found in REDUCTIONS.items() for f in found),
+)
+
+
+def _weights(model: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def _two_steps(model: PyTorchCNN, X: Sequence[torch.Tensor], y: Sequence[torch.Tensor], settings: dict, clears: bool =
+        True) -> list:
+    """The weights of a copy after each of two steps, and the losses."""
+    model = copy.deepcopy(model)
+    optimizer, weights, losses = torch.optim.SGD(model.parameters(), **settings), [], []
+    for images, answers in zip(X, y):
+        if clears:
+            optimizer.zero_grad()
+        loss = bce(model(images).squeeze(1), answers)
+        loss.backward()
+        optimizer.step()
+        weights.append(_weights(model))
+        losses.append(loss.item())
+    return [*weights, losses]
+
+
+def _require_float(loss: Any) -> None:
+    if isinstance(loss, torch.Tensor):
+        require(not loss.requires_grad, "The loss that you return still holds the graph of its computation: return "
+                "loss.item(), a float.")
+        refuse(f"The loss that you return is a tensor{f' of shape {tuple(loss.shape)}' if loss.ndim else ''}: return "
+               f"{'the mean over the batch, as ' if loss.ndim else ''}loss.item(), a float.")
+    require(isinstance(loss, (float, int, np.number, np.ndarray)) and not isinstance(loss, bool), "Return the loss as "
+            "a float, "
+            f"loss.item(): this is a {type(loss).__name__}.")
+
+
+@own_rng()
+def require_steps(f: Callable) -> None:
+    """Raise WrongAnswer unless ``f(model, optimizer, X, y)`` takes a step of training and returns its loss, a float."""
+    learner = NetworkLearner(f, "train_step(model, optimizer, X, y)", _HINTS)
+    runs, lost, known = [], [], []
+    for n, settings in ((6, {"lr": 0.1}), (4, {"lr": 0.03, "momentum": 0.9}), (5, {"lr": 0.1})):
+        model = PyTorchCNN()
+        X, y = list(noise_images(2 * n).view(n, 2, 1, 28, 28).unbind(1)), [(torch.rand(n) < 0.6).float() for _ in
+            range(2)]
+        y[0][:2], y[1][:2] = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
+        before, optimizer = copy.deepcopy(model), torch.optim.SGD(model.parameters(), **settings)
+        watched, weights, logits = Watched(model), [], []
+        for images, answers in zip(X, y):
+            logits.append(model(images).detach().squeeze(1).numpy().astype(float))
+            loss = learner(model, optimizer, images, answers)
+            lost.append(loss)
+            weights.append(_weights(model))
+            known.append((logits[-1], answers.numpy().astype(float)))
+        watched.require_untouched(weights=False)
+        group = optimizer.param_groups[0]
+        require(all(group[name] == value for name, value in settings.items()), "Your function changes the settings of "
+                "the "
+                "optimizer: leave them as they are.")
+        graded = any(p.grad is not None and bool(p.grad.any()) for p in model.parameters())
+        runs.append((before, X, y, settings, weights, graded))
+    numbers = [as_numbers(loss.detach() if isinstance(loss, torch.Tensor) else loss) for loss in lost]
+    _require_losses(numbers, known)
+    _require_steps(runs)
+    for loss in lost:
+        _require_float(loss)
+
+
+def _require_losses(numbers: list[np.ndarray], known: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Raise WrongAnswer unless each loss is the mean cross-entropy of logits and answers before the step."""
+    def build(loss: Callable, reduce: Callable, result: Callable = lambda x: x) -> Callable:
+        return lambda z, y: result(np.asarray(reduce(np.asarray(loss(z, y), dtype=float)), dtype=float))
+
+    right = {"loss": entropy, "reduce": np.mean, "result": lambda x: x}
+    rights = [np.asarray(build(entropy, np.mean)(*case)) for case in known]
+    if all(map(alike, numbers, rights)):
+        return
+    message = find_mistake(numbers, known, build, right, [*WRONG_LOSSES, *(Wrong("result", s, c) for s, c in RESULTS)])
+    require(not message, message)
+    after = [got for got, right_one in zip(numbers[::2], rights[::2]) if alike(got, right_one)]
+    require(len(after) == 0, "The loss is right at the first step, and wrong at the second, with other images: compute "
+            "it anew "
+            "from the X and y that are passed.")
+    require(not all(got < right_one for got, right_one in zip(numbers, rights) if got.ndim == 0), "The loss that you "
+            "return is "
+            "less than that before the step: compute it once, before the step, and return that.")
+    require(any(got.ndim > 0 or not np.isfinite(got) for got in numbers), "The loss that you return is not that of the "
+            "whole batch "
+            f"before the step: {numbers[0]:.4g} in place of {rights[0]:.4g}. Compute it once, the mean over model(X) "
+            "and y as they come, "
+            "before optimizer.step().")
+    describe(numbers, rights, known, ["logits", "y"], [f"a batch of {len(z)}" for z, _ in known])
+
+
+def _require_steps(runs: list[tuple]) -> None:
+    """Raise WrongAnswer unless the weights are where the optimizer puts them."""
+    for before, X, y, settings, weights, graded in runs:
+        start = _weights(before)
+        one, two, _ = _two_steps(before, X, y, settings)
+        close = [torch.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in zip(weights, (one, two))]
+        if all(close):
+            continue
+        moved, wanted = weights[0] - start, one - start
+        if not moved.any():
+            require(not graded, "The gradient is there, but the weights do not change: optimizer.step() is missing, or "
+                    "comes before "
+                    "backward.")
+            refuse(f"The loss is right, but the weights do not change. {_NO_GRADIENT}")
+        added = _two_steps(before, X, y, settings, clears=False)[1]
+        require(not close[0] or not torch.allclose(weights[1], added, rtol=1e-4, atol=1e-6), "The second step still "
+                "holds the "
+                "gradient of the first: call optimizer.zero_grad() before loss.backward().")
+        factor = float((moved @ wanted) / (wanted @ wanted))
+        if torch.allclose(moved, factor * wanted, rtol=1e-2, atol=1e-6) and not close[0]:
+            require(factor > 0, "The step goes the wrong way: the weights move up the loss, not down.")
+            refuse(f"The loss is right, but the step is {factor:.3g} times as long as it should be: zero_grad, "
+                "backward (from the "
+                   "mean loss) and optimizer.step() once each, and nothing else.")
+        sizes = [p.numel() for p in before.parameters()]
+        parts = zip(before.named_parameters(), weights[0].split(sizes), one.split(sizes), start.split(sizes))
+        wrong = [(name, torch.equal(a, s)) for (name, _), a, b, s in parts if not torch.allclose(a, b, rtol=1e-4,
+            atol=1e-6)]
+        stuck = [name for name, is_stuck in wrong if is_stuck]
+        require(not stuck, f"Some weights do not change: {', '.join(stuck[:4])}. All of the network is trained.")
+        if settings.get("momentum"):
+            refuse("The weights are right with plain SGD, but not with momentum: let the optimizer that is passed take "
+                "the step, "
+                   "with nothing of its settings written out.")
+        where = f"{', '.join(name for name, _ in wrong[:4])}" if wrong else "the second step"
+        refuse("The loss is right, but the weights are not what the optimizer makes of it (look at "
+               f"{where}): zero_grad, backward and step once each on the whole batch, and nothing else.")
