@@ -30,8 +30,8 @@ LAYERS = (  # each imports only from those before it
     "utils.das_utils",
     "utils.measure_utils", "utils.measures.readout", "utils.measures.response", "utils.measures.alignment",
     "utils.plot_utils", "utils.diagram_utils",
-    "utils.checks.helpers", "utils.checks.data", "utils.checks.das", "utils.checks.iit", "utils.checks.measures",
-    "utils.checks.sweep", "utils.checks.own",
+    "utils.checks.helpers", "utils.checks.data", "utils.checks.das", "utils.checks.iit", "utils.checks.steps",
+    "utils.checks.measures", "utils.checks.sweep", "utils.checks.own",
     "utils.explorer.view", "utils.explorer.picture", "utils.explorer.widget",
 )
 PYVENE_HOME, PV_HOME = "utils.interventions", "utils.interventions.rotated_space"
