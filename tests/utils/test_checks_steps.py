@@ -150,8 +150,9 @@ def iit_by_hooks(intervenable, batches, lr, leave=False):
     model, losses = intervenable.model, []
     optimizer = torch.optim.Adam(everything(intervenable), lr=lr)
     intervention = next(iter(intervenable.interventions.values()))
+    kept = []
     for X_base, X_source, y_base, y_counterfactual in batches:
-        kept = []
+        kept.clear()
         handle = model.fc1.register_forward_hook(lambda module, inputs, output: kept.append(output))
         model(X_source)
         plain = model(X_base)

@@ -102,8 +102,8 @@ def _replay_das(weight: torch.Tensor, rest: nn.Module, batches: Batches, lr: flo
     def loss_of(base: torch.Tensor, source: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         Q = directions(weight)
         P = Q @ Q.T
-        h = {"right": base + (source - base) @ P, "exchanged": source + (base - source) @ P, "none": base + 0 * base @ P,
-             "all": source + 0 * base @ P, "lost": (source - base) @ P, "projected": source @ P,
+        h = {"right": base + (source - base) @ P, "exchanged": source + (base - source) @ P,
+             "none": base + 0 * base @ P, "all": source + 0 * base @ P, "lost": (source - base) @ P, "projected": source @ P,
              "added": base + source @ P, "sign": base - (source - base) @ P}[swap]
         logits = rest(h).squeeze(1)
         if labels != "given":
@@ -230,6 +230,6 @@ def check_train_iit(f: Callable) -> str:
         NO_ZERO: {"clear": False}, NEW_OPTIMIZER: {"anew": True},
         "This is plain gradient descent: the exercise asks for torch.optim.Adam.": {"adam": torch.optim.SGD},
     })
-    changed = not torch.equal(intervenable.model.fc2.weight, network.fc2.weight)
-    require(changed, "The losses are right, but the network is as it was: train it, not a copy, and do not put it back.")
+    require(not torch.equal(intervenable.model.fc2.weight, network.fc2.weight), "The losses are right, but the network is "
+            "as it was: train it, not a copy, and do not put it back.")
     return f"Passed: over {len(batches)} batches network and rotation learn as they should."
