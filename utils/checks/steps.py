@@ -103,8 +103,8 @@ def _replay_das(weight: torch.Tensor, rest: nn.Module, batches: Batches, lr: flo
         Q = directions(weight)
         P = Q @ Q.T
         h = {"right": base + (source - base) @ P, "exchanged": source + (base - source) @ P,
-             "none": base + 0 * base @ P, "all": source + 0 * base @ P, "lost": (source - base) @ P, "projected": source @ P,
-             "added": base + source @ P, "sign": base - (source - base) @ P}[swap]
+             "none": base + 0 * base @ P, "all": source + 0 * base @ P, "lost": (source - base) @ P,
+             "projected": source @ P, "added": base + source @ P, "sign": base - (source - base) @ P}[swap]
         logits = rest(h).squeeze(1)
         if labels != "given":
             y = (rest(base if labels == "base" else source).squeeze(1) > 0).float()
@@ -230,6 +230,6 @@ def check_train_iit(f: Callable) -> str:
         NO_ZERO: {"clear": False}, NEW_OPTIMIZER: {"anew": True},
         "This is plain gradient descent: the exercise asks for torch.optim.Adam.": {"adam": torch.optim.SGD},
     })
-    require(not torch.equal(intervenable.model.fc2.weight, network.fc2.weight), "The losses are right, but the network is "
-            "as it was: train it, not a copy, and do not put it back.")
+    require(not torch.equal(intervenable.model.fc2.weight, network.fc2.weight), "The losses are right, but the network "
+            "is as it was: train it, not a copy, and do not put it back.")
     return f"Passed: over {len(batches)} batches network and rotation learn as they should."
