@@ -116,9 +116,10 @@ def _replay_das(weight: torch.Tensor, rest: nn.Module, batches: Batches, lr: flo
 @own_rng()
 def check_train_directions(f: Callable) -> str:
     """Exercise 2.5: ``f(weight (d, k), rest, batches, lr)`` fits the directions; returns the losses of the batches."""
-    rest = nn.Sequential(nn.ReLU(), nn.Linear(6, 1))
+    last = nn.Linear(6, 1)
     with torch.no_grad():
-        rest[1].weight.mul_(4)
+        last.weight.mul_(4)
+    rest = nn.Sequential(nn.ReLU(), last)
     start, lr, network = 2 * torch.randn(6, 2) + 0.5, 0.05, copy.deepcopy(rest.state_dict())
     base, source = 2 * torch.randn(2, 42, 6)
     batches = list(zip(base.split(7), source.split(7), (torch.rand(42) > 0.4).float().split(7)))
@@ -157,7 +158,8 @@ def check_train_directions(f: Callable) -> str:
 def _answer(intervenable: pv.IntervenableModel, X_base: torch.Tensor, X_source: torch.Tensor, swap: bool,
             ) -> torch.Tensor:
     """Logits (n,) to the bases with the subspace of fc1 from the sources, with gradients, by hooks of plain torch."""
-    model, kept, Q = intervenable.model, [], get_intervention(intervenable).rotate_layer.weight
+    kept: list[torch.Tensor] = []
+    model, Q = intervenable.model, get_intervention(intervenable).rotate_layer.weight
 
     def put(module: nn.Module, inputs: tuple, output: torch.Tensor) -> torch.Tensor:
         return output + (kept[0] - output) @ Q @ Q.T
