@@ -19,6 +19,7 @@ from utils.interventions.layers import find_layer, flatten_neurons, record
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import draw_pairs
 from utils.model_utils import predict, to_answers, validate_batch
+from utils.running.guard import restoring
 from utils.validation import validate_count, validate_values, validate_variables
 
 
@@ -204,7 +205,8 @@ def unaligned_effects(
     flat = flat - flat.mean(dim=0)
     flat = flat - flat @ basis @ basis.T
     directions = torch.linalg.svd(flat, full_matrices=False)[2][:units].T
-    single = build_intervenable(model, layer, units, example=X[:1], position=position)
+    with restoring(model), torch.random.fork_rng(devices=[]):
+        single = build_intervenable(model, layer, units, example=X[:1], position=position)
     intervention = get_intervention(single)
     intervention.rotate_layer.weight = directions.contiguous()
     intervention.subspace_partition = [[unit] for unit in range(units)]

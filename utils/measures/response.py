@@ -11,7 +11,8 @@ from utils.interventions.layers import find_layer, record, rewire
 from utils.interventions.passes import can_share_a_pass
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import draw_pairs
-from utils.model_utils import count_answers, evaluating, model_device, read_logits, validate_batch
+from utils.model_utils import count_answers, read_logits, to_probabilities, validate_batch
+from utils.running.guard import evaluating, model_device
 from utils.validation import validate_values
 
 
@@ -74,12 +75,14 @@ def dose_response(
 
     for i in range(0, len(base), batch_size):
         bases, sources = (X[index[i:i + batch_size]].to(model_device(model)) for index in (base, source))
-        there = record(model, module, sources)[0]
-        with rewire(module, slide), evaluating(model):
-            found = read_logits(model(torch.cat([bases] * copies)), doses * len(bases))
+        with evaluating(model):
+            there = record(model, module, sources)[0]
+            with rewire(module, slide):
+                found = read_logits(model(torch.cat([bases] * copies)), doses * len(bases))
         found = found if found.ndim == 1 else found[:, 1] - found[:, 0]
         logits.append(found.view(doses, -1).cpu().numpy())
     values = np.concatenate(logits, axis=1)
+    to_probabilities(torch.from_numpy(values))  # refuses nan
     crosses, crossing = _find_crossing(values, dose)
     flips = crosses & ((values[0] > 0) == pairs.y_base[flip].astype(bool))
     return (start + high * way)[flips], (start + crossing * way)[flips], float(flips.mean())
