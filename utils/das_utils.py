@@ -66,12 +66,13 @@ def fit(
                 chosen = select_subspaces(subspaces, range(p) if batch.rows is None else batch.rows)
                 bases, sources = X[torch.arange(p, device=device) % b], [X[rows] for rows in batch.sources]
                 logits = interchange(intervenable, bases, sources, chosen, keep_bases)
-            interchange_loss = answer_loss(logits[-p:], batch.y_counterfactual)
-            behavior_loss = answer_loss(logits[:b], batch.y_base) if keep_bases else torch.tensor(math.nan)
-            loss = interchange_loss + behavior_weight * behavior_loss if keep_bases else interchange_loss
+            loss = interchange_loss = answer_loss(logits[-p:], batch.y_counterfactual)
+            if keep_bases:
+                behavior_loss = answer_loss(logits[:b], batch.y_base)
+                loss = interchange_loss + behavior_weight * behavior_loss
             optimizer.zero_grad()
             loss.backward()
-            values = interchange_loss.item(), behavior_loss.item()
+            values = interchange_loss.item(), behavior_loss.item() if keep_bases else math.nan
             step_back.check(*values[:1 + keep_bases])
             optimizer.step()
             for key, value in zip(history, (*values, optimizer.param_groups[0]["lr"])):
@@ -164,9 +165,11 @@ def iit_train(
 
     Returns:
         history of every step: ``interchange_loss``, ``behavior_loss`` (nan where it is not asked for) and ``lr``.
+        An interrupt (Ctrl-C) carries it as ``history``, up to the last step that is done.
 
     Raises:
         ValueError, TypeError: arguments of the wrong shape, length, type or range.
+        FloatingPointError: the loss is no number any more; the step that did it is taken back.
     """
     return _train(intervenable, X_base, X_sources, y_counterfactual, y_base=y_base, behavior_weight=behavior_weight,
                   pool=pool, num_steps=num_steps, num_epochs=num_epochs, batch_size=batch_size, lr=lr,
@@ -179,7 +182,10 @@ def das_train(
     subspaces: Sequence | None = None, *, schedule: str = "one_cycle", pool: PairPool | None = None,
     num_steps: int | None = None, reorderings: int = 1, seed: int = 0,
 ) -> dict[str, list[float]]:
-    """Distributed alignment search: fit the rotation alone, the network frozen. Arguments as for ``iit_train``."""
+    """Distributed alignment search: fit the rotation alone; the network is frozen, and afterwards as before.
+
+    Arguments, history and errors as for ``iit_train``.
+    """
     return _train(intervenable, X_base, X_sources, y_counterfactual, pool=pool, num_steps=num_steps,
                   num_epochs=num_epochs, batch_size=batch_size, reorderings=reorderings, lr=lr, schedule=schedule,
                   subspaces=subspaces, seed=seed, train_model=False)

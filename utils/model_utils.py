@@ -57,8 +57,8 @@ def find_device(name: str | None = None) -> torch.device:
         ValueError: what is named is no device, or does not work on this machine.
     """
     name, origin = name or os.environ.get("IIT_DEVICE"), "" if name else " of IIT_DEVICE"
-    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
-    for choice in [name] if name else [kind for kind, is_available in there.items() if is_available()]:
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    for choice in [name] if name else [kind for kind in there if there[kind]]:
         try:
             device = torch.device(choice)
             (torch.ones(2, 2, device=device) @ torch.ones(2, 2, device=device)).sum().item()  # its first kernels

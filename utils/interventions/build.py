@@ -78,6 +78,7 @@ def get_layer(intervenable: pv.IntervenableModel) -> str | None:
 
 def get_basis(intervenable: pv.IntervenableModel) -> torch.Tensor:
     """The learned directions, detached: (neurons, directions) with orthonormal columns."""
+    validate_intervenable(intervenable)
     return get_intervention(intervenable).rotate_layer.weight.detach()
 
 
@@ -100,8 +101,10 @@ def validate_intervenable(intervenable: pv.IntervenableModel) -> None:
     if not isinstance(intervenable, pv.IntervenableModel):
         raise TypeError(f"intervenable must be a pyvene IntervenableModel, got {type(intervenable).__name__}")
     intervenable.set_device(model_device(intervenable.model), set_model=False)
-    for parameter in intervenable.interventions.parameters():
-        parameter.data = parameter.to(torch.promote_types(parameter.dtype, torch.float32))
+    for intervention in intervenable.interventions.values():
+        if is_a(intervention, CustomLowRankRotatedSpaceIntervention):
+            for raw in intervention.parameters():
+                intervention.to(torch.promote_types(raw.dtype, torch.float32))
 
 
 def own_columns(intervenable: pv.IntervenableModel) -> list[list[int]] | None:

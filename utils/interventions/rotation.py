@@ -28,7 +28,7 @@ def factorize(raw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """
     with without_autocast(raw.device):
         half = raw.detach().T @ raw
-        gram = 2 * half - half.detach()  # raw^T raw, both of whose factors bring the same gradient: one product for both
+        gram = 2 * half - half.detach()  # raw^T raw, whose factors bring the same gradient: one product for both
         if slow := raw.device.type in SLOW_TO_FACTORIZE:
             gram = gram.cpu()
         triangle, failed = torch.linalg.cholesky_ex(gram)
@@ -43,8 +43,9 @@ def factorize(raw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 def orthonormalize(raw: torch.Tensor) -> torch.Tensor:
     """Orthonormal columns with the span of a tall matrix (n, m), n >= m, as in ``factorize``."""
-    tall, small = factorize(raw)
-    return tall @ small
+    with without_autocast(raw.device):
+        tall, small = factorize(raw)
+        return tall @ small
 
 
 def draw_directions(n: int, m: int) -> torch.Tensor:

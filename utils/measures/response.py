@@ -6,7 +6,7 @@ import torch
 
 from utils.counterfactual_data_utils import validate_dataset
 from utils.data_utils import COEFFICIENTS, CausalModel, as_causal_model
-from utils.interventions.build import get_intervention, get_layer
+from utils.interventions.build import get_intervention, get_layer, validate_intervenable
 from utils.interventions.layers import find_layer, record, rewire
 from utils.interventions.passes import can_share_a_pass
 from utils.interventions.rotated_space import pv
@@ -45,6 +45,7 @@ def dose_response(
         network: the same for the network; left out are pairs that never flip or are answered wrongly from the start.
         share: of the pairs that are left.
     """
+    validate_intervenable(intervenable)
     images, labels = validate_dataset(images, labels, causal_model)
     X, labels = validate_batch(images, intervenable.model, "images"), validate_values(labels, numbers=True)
     if (answers := count_answers(intervenable.model, X, "images")) > 2:

@@ -46,8 +46,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def optimizing(model: nn.Module, history: dict[str, list[float]], train_model: bool = True) -> Iterator[None]:
-    """Gradients on, inference mode and autocast off; afterwards a ``train_model`` is in eval mode. What ends a training before its time, such
-    as an interrupt, carries the ``history`` so far.
+    """Gradients on, inference mode and autocast off; afterwards a ``train_model`` is in eval mode. What ends a training
+    before its time, such as an interrupt, carries the ``history`` so far.
 
     Raises:
         ValueError: the network's numbers are none that can be trained.
@@ -62,9 +62,10 @@ def optimizing(model: nn.Module, history: dict[str, list[float]], train_model: b
         with torch.inference_mode(False), torch.enable_grad(), without_autocast(model_device(model)):
             yield
     except BaseException as error:
-        error.history = history  # type: ignore[attr-defined]  # what Python lets one do
-        error.add_note(f"Training ended after {len(history['lr'])} steps, which the network keeps; it can be trained "
-                       "on. Their history: import sys; sys.last_value.history")
+        error.history = history  # type: ignore[attr-defined]  # Python's errors take attributes
+        if not isinstance(error, FloatingPointError):
+            error.add_note(f"Steps of the training that are done and kept: {len(history['lr'])}. Their history is in "
+                           "sys.last_value.history, and training can go on.")
         raise
     finally:
         if train_model:
@@ -73,33 +74,38 @@ def optimizing(model: nn.Module, history: dict[str, list[float]], train_model: b
 
 
 class StepBack:
-    """Takes the step back that has made a loss no number.
+    """Takes the step back after which the loss is no number, or 10,000 times what it was at first.
 
     Args:
-        model: whose buffers, and whose parameters that are trained, are kept; with it all that ``others`` names.
+        model: what of its parameters is trained is kept, and its buffers.
         others: more parameters.
     """
 
     def __init__(self, model: nn.Module, others: Sequence[torch.Tensor] = ()) -> None:
-        trained = [p for p in {id(p): p for p in [*model.parameters(), *others]}.values() if p.requires_grad]
+        trained = {id(p): p for p in [*model.parameters(), *others] if p.requires_grad}.values()
         self.tensors = [tensor.detach() for tensor in [*trained, *model.buffers()]]
-        self.kept, self.steps = [tensor.clone() for tensor in self.tensors], 0
+        self.kept, self.steps, self.most = [tensor.clone() for tensor in self.tensors], 0, math.inf
 
     @torch.no_grad()
     def check(self, *losses: float) -> None:
-        """To be called before each step; FloatingPointError if a loss is nan or infinite."""
-        if all(map(math.isfinite, losses)):
+        """To be called with the losses before each step.
+
+        Raises:
+            FloatingPointError: the step before was one too far, and is taken back.
+        """
+        if all(math.isfinite(loss) and loss < self.most for loss in losses):
+            self.most = 1e4 * max(1.0, *losses) if self.steps == 0 else self.most
             torch._foreach_copy_(self.kept, self.tensors)
             self.steps += 1
             return
         torch._foreach_copy_(self.tensors, self.kept)
-        if self.steps:
-            raise FloatingPointError(
-                f"training diverged: step {self.steps} made the loss {losses[0]}, so it was taken back, and network "
-                f"and directions are as before it. Take a smaller lr, or look for inputs that are far from the others")
-        raise FloatingPointError(f"the loss is {losses[0]} before the first step: the network's answers must be finite")
+        if self.steps == 0:
+            raise FloatingPointError(f"the loss is {losses[0]:.4g} before the first step: nothing can be learned from "
+                                     "answers that are no numbers")
+        raise FloatingPointError(f"training diverged: step {self.steps} made the loss {losses[0]:.4g}. That step was "
+                                 "taken back: network and directions are as before it. Try a smaller lr")
 
     def check_last(self) -> None:
-        """To be called after the last step."""
+        """The same after the last step, for parameters that are no numbers."""
         if not all(bool(tensor.isfinite().all()) for tensor in self.tensors):
             self.check(math.nan)
