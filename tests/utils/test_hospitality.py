@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.utils import prune
 
 from utils import counterfactual_data_utils, model_utils
+from utils.checkpoint_utils import load_or_train_base_cnn
 from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import das_train, iit_predict, iit_train
 from utils.data_utils import causal_model, create_dataset
@@ -74,7 +75,7 @@ def watched(model):
     model.conv3.register_forward_pre_hook(lambda module, args, kwargs: count("before")(), with_kwargs=True)
     model.conv3.register_full_backward_hook(count("backward"))
     model.conv1.register_forward_hook(count("forward"), always_call=True)
-    prune.random_unstructured(model.conv2, "weight", 0.5)
+    prune.random_unstructured(model.fc1, "weight", 0.5)
     return calls
 
 
@@ -93,12 +94,12 @@ def state(model):
 def test_hooks_and_pruned_weights_are_kept(name):
     model, intervenable = wrap()
     calls, before = watched(model), hooks(model)
-    mask = model.conv2.weight_mask.clone()
+    mask = model.fc1.weight_mask.clone()
     EVERY[name](intervenable)
-    assert hooks(model) == before and torch.equal(model.conv2.weight_mask, mask)
+    assert hooks(model) == before and torch.equal(model.fc1.weight_mask, mask)
     assert name in ("basis", "fixed") or calls["forward"] and calls["before"]
     assert name not in TRAIN or calls["backward"]
-    assert not model.conv2.weight[mask == 0].any()
+    assert not model.fc1.weight[mask == 0].any()
 
 
 @pytest.mark.parametrize("name", [*ASK, *SEARCH])
@@ -129,8 +130,7 @@ def test_loading_takes_nothing_from_the_random_stream(tmp_path):
     save_intervenable(intervenable, tmp_path / "a.pth", [[0]], {})
     before = torch.get_rng_state()
     load_intervenable(tmp_path / "a.pth")
-    model_utils_load = importlib.import_module("utils.checkpoint_utils").load_or_train_base_cnn
-    model_utils_load()
+    load_or_train_base_cnn()
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -235,7 +235,8 @@ def test_a_network_of_another_type_works_or_is_named(name, change):
 # reload
 
 
-@pytest.mark.parametrize("module", [model_utils, counterfactual_data_utils, rotated_space, build], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("module", [model_utils, counterfactual_data_utils, rotated_space, build],
+                         ids=lambda module: module.__name__)
 def test_a_module_may_be_loaded_again(module):
     before = dict(vars(module))
     model, intervenable = wrap()
@@ -243,13 +244,11 @@ def test_a_module_may_be_loaded_again(module):
     try:
         importlib.reload(module)
         assert SEARCH["das"](intervenable) == expected
-        torch.manual_seed(0)
-        again = getattr(importlib.import_module("utils.interventions.build"), "build_intervenable")
         pool = counterfactual_data_utils.PairPool(IMAGES, LABELS, [[0]])
         torch.manual_seed(0)
-        fresh = again(model_utils.PyTorchCNN(), "conv3", 2)
+        fresh = build.build_intervenable(model_utils.PyTorchCNN(), "conv3", 2)
         found = das_train(fresh, pool=pool, num_steps=2, batch_size=8)["interchange_loss"]
-        assert found == expected and again(model, "conv3", 2)
+        assert found == expected and build.build_intervenable(model, "conv3", 2)
     finally:
         vars(module).update(before)
 

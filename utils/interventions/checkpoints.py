@@ -1,5 +1,4 @@
 """Saving and loading intervened models: network, rotation, partition and what is aligned where."""
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -88,22 +87,20 @@ def load_intervenable(
         ValueError: the files are damaged, foreign, or do not hold an intervened model.
     """
     weights, provenance = read_weights(path)
-    with contextlib.ExitStack() as undo, torch.inference_mode(False), torch.random.fork_rng(devices=[]):
+    with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
         try:
-            alignment = provenance["alignment"]
+            alignment, model = provenance["alignment"], PyTorchCNN() if model is None else model
             groups, k = validate_groups(alignment["groups"], ANY_NUMBER), len(alignment["groups"])
-            model = PyTorchCNN() if model is None else model
-            undo.enter_context(restoring(model))
-            intervenable = build_intervenable(model, alignment["layer"], alignment["directions"] // k, k,
-                                              example=example, position=alignment.get("position"))
-            parts, blocks = _parts(intervenable), alignment["partition"]
-            _validate_partition(blocks, alignment["directions"])
-            load_weights(parts, weights)
+            with restoring(model):
+                intervenable = build_intervenable(model, alignment["layer"], alignment["directions"] // k, k,
+                                                  example=example, position=alignment.get("position"))
+            _validate_partition(blocks := alignment["partition"], alignment["directions"])
+            load_weights(_parts(intervenable), weights)
         except Exception as error:  # a foreign file can hold anything
             raise ValueError(f"{Path(path).name} does not hold an intervened model that fits: {error}") from error
-        undo.pop_all()
-    get_intervention(intervenable).subspace_partition = blocks
+    intervenable.disable_model_gradients()
     intervenable.set_device(device or find_device())
+    get_intervention(intervenable).subspace_partition = blocks
     return intervenable, groups, provenance
 
 
