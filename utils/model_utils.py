@@ -16,8 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm, trange
 
 from utils.running.guard import StepBack, evaluating, model_device, optimizing
-from utils.validation import (is_a, validate_answers, validate_count, validate_inputs, validate_number,
-                              validate_pixels)
+from utils.validation import is_a, validate_answers, validate_count, validate_inputs, validate_number, validate_pixels
 
 LAYER_SIZES = {"conv1": 28 * 28 * 16, "conv2": 14 * 14 * 32, "conv3": 7 * 7 * 64, "fc1": 3}  # outputs before the ReLU
 
@@ -56,19 +55,19 @@ def find_device(name: str | None = None) -> torch.device:
     Raises:
         ValueError: what is named is no device, or does not work on this machine.
     """
-    name, origin = name or os.environ.get("IIT_DEVICE"), "" if name else " of IIT_DEVICE"
+    name, origin = (os.environ.get("IIT_DEVICE") or None, " of IIT_DEVICE") if name is None else (name, "")
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    for choice in [name] if name else [kind for kind in there if there[kind]]:
+    for choice in [name] if name is not None else [kind for kind in there if there[kind]]:
         try:
             device = torch.device(choice)
             (torch.ones(2, 2, device=device) @ torch.ones(2, 2, device=device)).sum().item()  # its first kernels
             return device
         except Exception as error:  # drivers raise errors of many kinds
             reason = str(error).partition("\n")[0]
-            if name:
+            if name is not None:
                 raise ValueError(f"device {name!r}{origin} does not work here ({reason}); 'cpu' always does") from error
-            warnings.warn(f"{choice} is there but does not work ({reason}), so the CPU is used; to choose it without "
-                          "this warning, set the environment variable IIT_DEVICE to cpu", stacklevel=2)
+            warnings.warn(f"{choice} is there but does not work ({reason}), so the CPU is used; the environment "
+                          "variable IIT_DEVICE=cpu chooses it without this warning", stacklevel=2)
     return torch.device("cpu")
 
 
