@@ -18,6 +18,7 @@ from utils.data_utils import COEFFICIENTS, causal_model
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import score_alignment
 from utils.model_utils import PyTorchCNN, evaluate
+from utils.running.files import locked
 from utils.validation import validate_count
 
 TRAIN_IMAGES, TRAIN_SEED = 50_000, 1
@@ -80,7 +81,7 @@ def keep_network(
     """A network and its provenance from a file; where that is missing or damaged, ``train`` makes them, and they are
     kept there. Whoever comes second waits for the training to end."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
+    with locked(FileLock(path.with_suffix(".lock"))):
         try:
             return load_checkpoint(path, device)
         except (FileNotFoundError, ValueError):

@@ -18,13 +18,13 @@ from conftest import ROOT
 
 import utils
 
-MOST_MODULES, MOST_LINES, MOST_LINES_OF_UTILS = 10, 250, 2500
+MOST_MODULES, MOST_LINES, MOST_LINES_OF_UTILS = 10, 250, 2600
 MAY_IMPORT = {"utils": {"utils"}, "studies": {"studies", "utils"}, "workshop": {"workshop", "utils"},
               "book": {"book", "studies", "utils"}, "notebooks": {"studies", "utils"}}
 OURS = {*MAY_IMPORT, "tests"}
 LAYERS = (  # each imports only from those before it
     "utils", "utils.validation", "utils.data_utils", "utils.counterfactual_data_utils", "utils.ceiling_utils",
-    "utils.model_utils", "utils.checkpoint_utils",
+    "utils.running.guard", "utils.running.files", "utils.model_utils", "utils.checkpoint_utils",
     "utils.interventions.rotation", "utils.interventions.layers", "utils.interventions.rotated_space",
     "utils.interventions.build", "utils.interventions.passes", "utils.interventions.checkpoints",
     "utils.das_utils",

@@ -5,7 +5,6 @@ Several people may share one folder: a save locks out other saves, and a load wa
 import contextlib
 import errno
 import hashlib
-import io
 import json
 import os
 import platform
@@ -24,6 +23,7 @@ from filelock import FileLock
 from utils import __version__
 from utils.data_utils import causal_model, create_dataset
 from utils.model_utils import PyTorchCNN, evaluate, find_device, train
+from utils.running.files import load_weights, locked, pack_weights, unpack_weights, validate_size
 
 MODEL_FOLDER = Path(__file__).resolve().parent.parent / "pytorch_models"
 BASE_CNN = MODEL_FOLDER / "base_cnn.pth"
@@ -56,7 +56,7 @@ def _replace_together(contents: dict[Path, bytes]) -> None:
     """
     first = next(iter(contents))
     lock = first.parent / f".saving-{first.stem}.lock"
-    with FileLock(lock, timeout=30, mode=0o666), contextlib.ExitStack() as last:
+    with locked(FileLock(lock, timeout=30, mode=0o666)), contextlib.ExitStack() as last:
         if os.name == "posix":  # on Windows filelock removes the file; who waits for a removed one takes the next
             last.callback(lock.unlink, missing_ok=True)
         staging = Path(last.enter_context(tempfile.TemporaryDirectory(dir=first.parent, prefix=".saving-")))
@@ -80,22 +80,16 @@ def _validate_path(path: str | Path) -> Path:
     return path
 
 
-def _pack(model: torch.nn.Module) -> bytes:
-    """The content of a .pth file: the same for the same weights."""
-    file = io.BytesIO()
-    torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, file)
-    return file.getvalue()
-
-
 def _read(path: Path) -> tuple[bytes, dict[str, Any]]:
     """Weights and provenance; between the two renames of a save they do not fit each other."""
     for needed in (path, path.with_suffix(".json")):
         if not needed.is_file():
             raise FileNotFoundError(f"checkpoint file {needed.name} is missing in {needed.parent.name}")
+        validate_size(needed)
     try:
-        provenance = json.loads(path.with_suffix(".json").read_text())
+        provenance = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         expected = provenance["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path.with_suffix('.json').name} is no provenance file") from error
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
@@ -125,7 +119,7 @@ def save_checkpoint(model: torch.nn.Module, path: str | Path, provenance: dict[s
         raise TypeError(f"provenance must be a dict, got {type(provenance).__name__}")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the folder of path does not exist: {path.parent.name}")
-    content = _pack(model)
+    content = pack_weights(model)
     written = {**provenance, "sha256": hashlib.sha256(content).hexdigest(), "versions": versions()}
     try:
         text = json.dumps(written, indent=2, allow_nan=False) + "\n"
@@ -151,7 +145,7 @@ def save_own_checkpoint(
     """
     if not name or Path(name).name != name:
         raise ValueError(f"name must be a file name without a folder, got {name!r}")
-    path = Path(folder) / f"{name}-{hashlib.sha256(_pack(model)).hexdigest()[:8]}.pth"
+    path = Path(folder) / f"{name}-{hashlib.sha256(pack_weights(model)).hexdigest()[:8]}.pth"
     try:
         save_checkpoint(model, path, provenance)
     except OSError as error:
@@ -173,7 +167,7 @@ def read_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
     path = _validate_path(path)
     content, provenance = _patiently(partial(_read, path), ValueError, OSError)
     try:
-        weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        weights = unpack_weights(content)
         broken = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
     except Exception as error:  # a foreign file can make the unpickler raise almost anything
         raise ValueError(f"{path.name} does not hold weights") from error
@@ -197,11 +191,12 @@ def load_checkpoint(path: str | Path, device: torch.device | None = None) -> tup
         ValueError: the weights are not those of the provenance, are damaged, or belong to another network.
     """
     weights, provenance = read_weights(path)
-    model = PyTorchCNN()
-    try:
-        model.load_state_dict(weights)
-    except Exception as error:
-        raise ValueError(f"{Path(path).name} does not hold the weights of a PyTorchCNN") from error
+    with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
+        model = PyTorchCNN()
+        try:
+            load_weights(model, weights)
+        except Exception as error:
+            raise ValueError(f"{Path(path).name} does not hold the weights of a PyTorchCNN") from error
     return model.to(device or find_device()).eval(), provenance
 
 
@@ -211,8 +206,9 @@ def train_base_cnn(
     """Train the base CNN by ``BASE_RECIPE``: the network, its training history, and its provenance."""
     recipe, start = BASE_RECIPE, time.perf_counter()
     images, labels = create_dataset(recipe["train_images"], seed=recipe["train_data_seed"])
-    torch.manual_seed(seed)
-    model = PyTorchCNN().to(device or find_device())
+    with torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(seed)  # torch.manual_seed would reseed a GPU, which is not forked
+        model = PyTorchCNN().to(device or find_device())
     history = train(
         model, torch.from_numpy(images)[:, None], torch.from_numpy(causal_model(labels)), lr=recipe["lr"],
         num_epochs=recipe["num_epochs"], batch_size=recipe["batch_size"], seed=seed,

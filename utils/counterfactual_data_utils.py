@@ -180,9 +180,9 @@ def given_batches(
     generator = torch.Generator().manual_seed(seed)
     k = len(X_sources)
     for _ in range(num_epochs):
-        for rows in torch.randperm(len(X_base), generator=generator).split(batch_size):
+        for rows in torch.randperm(len(X_base), generator=generator, device="cpu").split(batch_size):
             X = torch.cat([X_base[rows], X_sources[:, rows].flatten(0, 1)])
-            sources = torch.arange(len(rows), len(X)).view(k, len(rows))
+            sources = torch.arange(len(rows), len(X), device="cpu").view(k, len(rows))
             yield Batch(X, sources, None if y_base is None else y_base[rows], y_counterfactual[rows], rows)
 
 

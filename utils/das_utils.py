@@ -3,6 +3,7 @@
 DAS (Geiger et al. 2024, arXiv:2303.02536) learns a rotation of a frozen network's layer; IIT (Geiger et al. 2022,
 arXiv:2112.00826) trains network and rotation together until the interchange does what the causal model does.
 """
+import contextlib
 import math
 from collections.abc import Iterator, Sequence
 
@@ -14,9 +15,10 @@ from utils.interventions.build import build_intervenable, get_basis, get_coordin
 from utils.interventions.passes import (can_share_a_pass, interchange, select_subspaces, swap_in_one_pass,
                                         swaps_own_blocks, try_out, validate_intervenable, validate_pairs)
 from utils.interventions.rotated_space import CNNConfig, CustomLowRankRotatedSpaceIntervention, pv
-from utils.model_utils import (accuracy, answer_loss, count_answers, evaluating, model_device, one_cycle,
-                               to_probabilities, to_type_of, validate_batch, validate_targets)
-from utils.validation import validate_count, validate_number
+from utils.model_utils import (accuracy, answer_loss, count_answers, one_cycle, to_probabilities, to_type_of,
+                               validate_batch, validate_targets)
+from utils.running.guard import StepBack, evaluating, model_device, optimizing, restoring
+from utils.validation import is_a, validate_count, validate_number
 
 __all__ = [
     "CNNConfig", "CustomLowRankRotatedSpaceIntervention", "build_intervenable", "get_basis", "get_coordinates",
@@ -25,13 +27,8 @@ __all__ = [
 SCHEDULES = ("constant", "one_cycle")
 
 
-def fit(
-    intervenable: pv.IntervenableModel, batches: Iterator[Batch], num_steps: int, *, lr: float, schedule: str,
-    behavior_weight: float = 0.0, subspaces: Sequence | None = None, train_model: bool, in_one_pass: bool = True,
-) -> dict[str, list[float]]:
-    """Minimize interchange loss + ``behavior_weight`` * behavior loss, a step a batch; returns the history."""
-    if train_model and any(p.dtype == torch.float16 for p in intervenable.model.parameters()):
-        raise ValueError("model must not be float16 to be trained, as Adam's steps need more range: call model.float()")
+def _prepare(intervenable: pv.IntervenableModel, train_model: bool) -> list[torch.nn.Parameter]:
+    """Directions that learn, and a network that does or does not; returns the parameters that learn, each once."""
     intervenable.disable_model_gradients()
     if train_model:
         intervenable.enable_model_gradients()
@@ -41,37 +38,50 @@ def fit(
     parameters = list({id(p): p for p in intervenable.parameters() if p.requires_grad}.values())  # links repeat
     if not parameters:
         raise ValueError("intervenable has nothing to train: its interventions have no parameters")
-    optimizer = torch.optim.Adam(parameters, lr=lr)
-    scheduler = one_cycle(optimizer, num_steps) if schedule == "one_cycle" else None
-    columns = own_columns(intervenable) if in_one_pass and swaps_own_blocks(subspaces) else None
-    device, keep_bases = model_device(intervenable.model), behavior_weight > 0
+    return parameters
+
+
+def fit(
+    intervenable: pv.IntervenableModel, batches: Iterator[Batch], num_steps: int, *, lr: float, schedule: str,
+    behavior_weight: float = 0.0, subspaces: Sequence | None = None, train_model: bool, in_one_pass: bool = True,
+) -> dict[str, list[float]]:
+    """Minimize interchange loss + ``behavior_weight`` * behavior loss, a step a batch; returns the history."""
     history: dict[str, list[float]] = {"interchange_loss": [], "behavior_loss": [], "lr": []}
-    try:
-        with tqdm(batches, total=num_steps, desc="IIT" if train_model else "DAS", leave=False) as bar:
-            for batch in bar:
-                X, p = to_type_of(intervenable.model, batch.X).to(device), len(batch.y_counterfactual)
-                b = min(len(X), p)
-                if columns:
-                    logits = swap_in_one_pass(intervenable, X, batch.sources.to(device), columns, keep_bases)
-                else:
-                    chosen = select_subspaces(subspaces, range(p) if batch.rows is None else batch.rows)
-                    bases, sources = X[torch.arange(p) % b], [X[rows] for rows in batch.sources]
-                    logits = interchange(intervenable, bases, sources, chosen, keep_bases)
-                interchange_loss = answer_loss(logits[-p:], batch.y_counterfactual)
-                behavior_loss = answer_loss(logits[:b], batch.y_base) if keep_bases else torch.tensor(math.nan)
-                loss = interchange_loss + behavior_weight * behavior_loss if keep_bases else interchange_loss
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                history["interchange_loss"].append(interchange_loss.item())
-                history["behavior_loss"].append(behavior_loss.item())
-                history["lr"].append(optimizer.param_groups[0]["lr"])
-                if scheduler:
-                    scheduler.step()
-                if len(history["lr"]) % 10 == 1:
-                    bar.set_postfix({key: f"{history[key][-1]:.3f}" for key in ("interchange_loss", "behavior_loss")})
-    finally:
-        intervenable.disable_model_gradients()
+    with optimizing(intervenable.model, history, train_model), contextlib.ExitStack() as last:
+        if not train_model:
+            last.enter_context(restoring(intervenable.model))
+        last.callback(intervenable.disable_model_gradients)
+        parameters = _prepare(intervenable, train_model)
+        optimizer, step_back = torch.optim.Adam(parameters, lr=lr), StepBack(intervenable.model, parameters)
+        scheduler = one_cycle(optimizer, num_steps) if schedule == "one_cycle" else None
+        columns = own_columns(intervenable) if in_one_pass and swaps_own_blocks(subspaces) else None
+        device, keep_bases = model_device(intervenable.model), behavior_weight > 0
+        bar = last.enter_context(tqdm(batches, total=num_steps, desc="IIT" if train_model else "DAS", leave=False))
+        for batch in bar:
+            X, p = to_type_of(intervenable.model, batch.X).to(device), len(batch.y_counterfactual)
+            b = min(len(X), p)
+            if columns:
+                logits = swap_in_one_pass(intervenable, X, batch.sources.to(device), columns, keep_bases)
+            else:
+                chosen = select_subspaces(subspaces, range(p) if batch.rows is None else batch.rows)
+                bases, sources = X[torch.arange(p, device=device) % b], [X[rows] for rows in batch.sources]
+                logits = interchange(intervenable, bases, sources, chosen, keep_bases)
+            loss = interchange_loss = answer_loss(logits[-p:], batch.y_counterfactual)
+            if keep_bases:
+                behavior_loss = answer_loss(logits[:b], batch.y_base)
+                loss = interchange_loss + behavior_weight * behavior_loss
+            optimizer.zero_grad()
+            loss.backward()
+            values = interchange_loss.item(), behavior_loss.item() if keep_bases else math.nan
+            step_back.check(*values[:1 + keep_bases])
+            optimizer.step()
+            for key, value in zip(history, (*values, optimizer.param_groups[0]["lr"])):
+                history[key].append(value)
+            if scheduler:
+                scheduler.step()
+            if len(history["lr"]) % 10 == 1:
+                bar.set_postfix({key: f"{history[key][-1]:.3f}" for key in ("interchange_loss", "behavior_loss")})
+        step_back.check_last()
     return history
 
 
@@ -103,7 +113,7 @@ def _train(
         return fit(intervenable, batches, num_epochs * -(-n // batch_size), **settings)
     if any(given is not None for given in (X_base, X_sources, y_counterfactual, y_base)):
         raise ValueError("pool draws the pairs itself: give a pool or X_base, X_sources, y_counterfactual, y_base")
-    if not isinstance(pool, PairPool):
+    if not is_a(pool, PairPool):
         raise TypeError(f"pool must be a PairPool, got {type(pool).__name__}")
     if subspaces is not None:
         raise ValueError("subspaces belong to given pairs; with a pool every intervention uses its own block")
@@ -155,9 +165,11 @@ def iit_train(
 
     Returns:
         history of every step: ``interchange_loss``, ``behavior_loss`` (nan where it is not asked for) and ``lr``.
+        An interrupt (Ctrl-C) carries it as ``history``, up to the last step that is done.
 
     Raises:
         ValueError, TypeError: arguments of the wrong shape, length, type or range.
+        FloatingPointError: the loss is no number any more; the step that did it is taken back.
     """
     return _train(intervenable, X_base, X_sources, y_counterfactual, y_base=y_base, behavior_weight=behavior_weight,
                   pool=pool, num_steps=num_steps, num_epochs=num_epochs, batch_size=batch_size, lr=lr,
@@ -170,7 +182,10 @@ def das_train(
     subspaces: Sequence | None = None, *, schedule: str = "one_cycle", pool: PairPool | None = None,
     num_steps: int | None = None, reorderings: int = 1, seed: int = 0,
 ) -> dict[str, list[float]]:
-    """Distributed alignment search: fit the rotation alone, the network frozen. Arguments as for ``iit_train``."""
+    """Distributed alignment search: fit the rotation alone; the network is frozen, and afterwards as before.
+
+    Arguments, history and errors as for ``iit_train``.
+    """
     return _train(intervenable, X_base, X_sources, y_counterfactual, pool=pool, num_steps=num_steps,
                   num_epochs=num_epochs, batch_size=batch_size, reorderings=reorderings, lr=lr, schedule=schedule,
                   subspaces=subspaces, seed=seed, train_model=False)

@@ -4,8 +4,8 @@ A network with one logit, (b,) or (b, 1), says yes or no: answer 1 where the log
 column a class, (b, c), chooses among c answers: the column with the greatest logit.
 """
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import warnings
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm, trange
 
-from utils.validation import validate_answers, validate_count, validate_inputs, validate_number, validate_pixels
+from utils.running.guard import StepBack, evaluating, model_device, optimizing
+from utils.validation import is_a, validate_answers, validate_count, validate_inputs, validate_number, validate_pixels
 
 LAYER_SIZES = {"conv1": 28 * 28 * 16, "conv2": 14 * 14 * 32, "conv3": 7 * 7 * 64, "fc1": 3}  # outputs before the ReLU
 
@@ -48,42 +49,32 @@ def validate_layer(layer: str) -> None:
 
 
 def find_device(name: str | None = None) -> torch.device:
-    """The device to work on: ``name`` if given, else the first of cuda, mps and cpu that is there. ValueError where
-    ``name`` is no device, or is not on this machine."""
-    if name is None:
-        mps = torch.backends.mps.is_available()
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f"device {name!r} is not available here; 'cpu' always is") from error
-    return device
+    """The device to work on: ``name``, else what the environment variable IIT_DEVICE names, such as cpu, else the first
+    of cuda, mps and cpu that works; a UserWarning tells of one that is there and does not.
 
-
-def model_device(model: nn.Module) -> torch.device:
-    """The device that the parameters of ``model`` are on; TypeError if it is no module."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch module, got {type(model).__name__}")
-    return next((p.device for p in model.parameters()), torch.device("cpu"))
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Every module in eval mode, and afterwards each in the mode that it was in."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
+    Raises:
+        ValueError: what is named is no device, or does not work on this machine.
+    """
+    name, origin = (os.environ.get("IIT_DEVICE") or None, " of IIT_DEVICE") if name is None else (name, "")
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    for choice in [name] if name is not None else [kind for kind in there if there[kind]]:
+        try:
+            device = torch.device(choice)
+            (torch.ones(2, 2, device=device) @ torch.ones(2, 2, device=device)).sum().item()  # its first kernels
+            return device
+        except Exception as error:  # drivers raise errors of many kinds
+            reason = str(error).partition("\n")[0]
+            if name is not None:
+                raise ValueError(f"device {name!r}{origin} does not work here ({reason}); 'cpu' always does") from error
+            warnings.warn(f"{choice} is there but does not work ({reason}), so the CPU is used; the environment "
+                          "variable IIT_DEVICE=cpu chooses it without this warning", stacklevel=2)
+    return torch.device("cpu")
 
 
 def validate_batch(X: torch.Tensor | np.ndarray, model: nn.Module, name: str = "X") -> torch.Tensor:
     """Return inputs (n, ...), n >= 1, as ``to_type_of`` the network, or raise TypeError or ValueError. Every value is
     looked at, so once a data set is enough. A ``PyTorchCNN`` takes images (n, 1, 28, 28), their values in [0, 1]."""
-    of_cnn = isinstance(model, PyTorchCNN)
+    of_cnn = is_a(model, PyTorchCNN)
     if not isinstance(X, (np.ndarray, torch.Tensor)):
         raise TypeError(f"{name} must be a tensor, got {type(X).__name__}")
     if 0 in (X.ndim, *X.shape[:1]) or of_cnn and tuple(X.shape[1:]) != (1, 28, 28):
@@ -103,7 +94,7 @@ def validate_batch(X: torch.Tensor | np.ndarray, model: nn.Module, name: str = "
 
 def to_type_of(model: nn.Module, X: torch.Tensor) -> torch.Tensor:
     """Inputs in the type of the network's parameters; whole numbers as they are, but for a ``PyTorchCNN``."""
-    if X.is_floating_point() or X.dtype == torch.bool or isinstance(model, PyTorchCNN):
+    if X.is_floating_point() or X.dtype == torch.bool or is_a(model, PyTorchCNN):
         return X.to(next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32))
     return X
 
@@ -190,7 +181,10 @@ def train(
         seed: of the order of the inputs.
 
     Returns:
-        history with ``loss`` and ``lr`` of every step.
+        history with ``loss`` and ``lr`` of every step. An interrupt (Ctrl-C) carries it as ``history``.
+
+    Raises:
+        FloatingPointError: the loss is no number any more; the network is as before the step that did it.
     """
     device, X = model_device(model), validate_batch(X, model)
     lr = validate_number(lr, "lr", strict=True)
@@ -198,31 +192,37 @@ def train(
     generator = torch.Generator().manual_seed(validate_count(seed, "seed", minimum=0))
     y = validate_targets(y, len(X), num_answers=count_answers(model, X))
     steps = -(-len(X) // batch_size)
-    model.requires_grad_(True).train()  # pyvene may have frozen it
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
-    schedule = one_cycle(optimizer, steps * num_epochs)
     history: dict[str, list[float]] = {"loss": [], "lr": []}
-    with trange(steps * num_epochs, desc="Training", leave=False) as bar:
+    with optimizing(model, history), trange(steps * num_epochs, desc="Training", leave=False) as bar:
+        model.requires_grad_(True).train()  # pyvene may have frozen it
+        optimizer, step_back = torch.optim.Adam(model.parameters(), lr=lr), StepBack(model)
+        schedule = one_cycle(optimizer, steps * num_epochs)
         for step in bar:
             if step % steps == 0:
-                order = torch.randperm(len(X), generator=generator).split(batch_size)
+                order = torch.randperm(len(X), generator=generator, device="cpu").split(batch_size)
             batch = order[step % steps]
             loss = answer_loss(read_logits(model(X[batch].to(device)), len(batch)), y[batch])
             optimizer.zero_grad()
             loss.backward()
+            value = loss.item()
+            step_back.check(value)
             optimizer.step()
-            history["loss"].append(loss.item())
+            history["loss"].append(value)
             history["lr"].append(float(schedule.get_last_lr()[0]))
             schedule.step()
             if step % 10 == 0:
-                bar.set_postfix(loss=f"{history['loss'][-1]:.3f}")
-    model.eval()
+                bar.set_postfix(loss=f"{value:.3f}")
+        step_back.check_last()
     return history
 
 
 def to_probabilities(logits: torch.Tensor) -> torch.Tensor:
-    """Logits to probabilities, on the CPU: of answer 1 from (b,), of each of c answers from (b, c)."""
-    return (torch.sigmoid(logits) if logits.ndim == 1 else torch.softmax(logits, dim=1)).cpu()
+    """Logits to probabilities, on the CPU: of answer 1 from (b,), of each of c answers from (b, c); ValueError where
+    they are no numbers."""
+    found = (torch.sigmoid(logits) if logits.ndim == 1 else torch.softmax(logits, dim=1)).cpu()
+    if found.isnan().any():
+        raise ValueError("model must answer with numbers, got nan: its weights, or what it computes, are out of range")
+    return found
 
 
 def to_answers(probabilities: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,11 @@ import numpy as np
 NUM_VARIABLES = 3
 
 
+def is_a(value: Any, kind: type) -> bool:
+    """As ``isinstance``, but true also where ``importlib.reload`` has made the class anew since."""
+    return any((c.__module__, c.__qualname__) == (kind.__module__, kind.__qualname__) for c in type(value).__mro__)
+
+
 def validate_count(value: Any, name: str, minimum: int = 1, maximum: int | None = None) -> int:
     """Return ``value`` as an int from ``minimum`` to ``maximum``; TypeError or ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, Integral):

@@ -21,6 +21,7 @@ from studies.sweep.cells import Cell, Settings, run_cell
 from studies.sweep.rows import read_row, row_path, seconds_left, table, write_row, write_table
 from utils.checkpoint_utils import versions
 from studies.sweep.tables import TABLES
+from utils.running.files import locked
 from utils.validation import validate_count
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -45,7 +46,7 @@ def record_cell(cell: Cell, settings: Settings, folder: Path, waits: bool = Fals
     """
     path = row_path(folder, cell, settings)
     try:
-        with FileLock(folder / "locks" / f"{path.stem}.lock", timeout=-1 if waits else 0):
+        with locked(FileLock(folder / "locks" / f"{path.stem}.lock", timeout=-1 if waits else 0)):
             row = read_row(path)
             if row is None:
                 row = {"cell": asdict(cell), "settings": asdict(settings)}

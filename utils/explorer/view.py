@@ -13,6 +13,7 @@ from utils.interventions.build import build_intervenable, get_basis, get_coordin
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import name_groups
 from utils.model_utils import predict
+from utils.running.guard import restoring
 from utils.validation import validate_groups, validate_labels
 
 
@@ -35,7 +36,8 @@ def fix_rotation(aligned: Aligned) -> Aligned:
     """The same network and subspaces with a rotation that is not orthonormalized anew at every pass: much quicker."""
     basis, k = get_basis(aligned.intervenable), len(aligned.groups)
     layer = cast(str, get_layer(aligned.intervenable))  # build_intervenable refuses None
-    fixed = build_intervenable(aligned.intervenable.model, layer, basis.shape[1] // k, k)
+    with restoring(aligned.intervenable.model), torch.random.fork_rng(devices=[]):
+        fixed = build_intervenable(aligned.intervenable.model, layer, basis.shape[1] // k, k)
     old, new = map(get_intervention, (aligned.intervenable, fixed))
     parametrize.remove_parametrizations(new.rotate_layer, "weight")
     new.rotate_layer.weight = torch.nn.Parameter(basis.clone(), requires_grad=False)

@@ -6,11 +6,14 @@ import torch
 from torch import nn
 
 from utils.interventions.layers import find_layer, measure_layer, record
-from utils.interventions.rotated_space import CNNConfig, CustomLowRankRotatedSpaceIntervention, pv
-from utils.model_utils import PyTorchCNN, model_device, validate_batch, validate_layer
-from utils.validation import validate_count
+from utils.interventions.rotated_space import (CNNConfig, CustomLowRankRotatedSpaceIntervention, IntervenableModel,
+                                               announce_cost, pv)
+from utils.model_utils import PyTorchCNN, validate_batch, validate_layer
+from utils.running.guard import evaluating, model_device
+from utils.validation import is_a, validate_count
 
 
+@torch.inference_mode(False)
 def build_intervenable(
     model: nn.Module, layer: str, intervention_size: int, num_sources: int = 1, *,
     example: torch.Tensor | np.ndarray | None = None, position: int | None = None,
@@ -19,20 +22,23 @@ def build_intervenable(
 
     Args:
         model: a ``PyTorchCNN``, or any module that answers with logits; it is shared, not copied, and pyvene
-            freezes it.
+            freezes it and puts it in eval mode.
         layer: name of a submodule; of a ``PyTorchCNN`` conv1, conv2, conv3 or fc1.
         intervention_size: directions for each source.
         num_sources: one intervention for each, all on one orthonormal basis; block i belongs to source i.
         example: a few inputs (n, ...), with which the layer's size is found; needed for all but a ``PyTorchCNN``.
         position: for a layer's output (b, positions, n) the one position to align; None for all of the output.
 
+    Returns:
+        pyvene's model. Its own ``save`` leaves the network out, also after IIT: take ``checkpoints.save_intervenable``.
+
     Raises:
         ValueError, TypeError: the layer is unknown, is none that can be aligned, or has fewer neurons than directions
-            are asked for; or ``example`` is missing or does not fit the network.
+            are asked for; these need more memory than there is; or ``example`` is missing or does not fit the network.
     """
     model_device(model)
     size, k = validate_count(intervention_size, "intervention_size"), validate_count(num_sources, "num_sources")
-    if isinstance(model, PyTorchCNN):
+    if is_a(model, PyTorchCNN):
         validate_layer(layer)
         example = torch.zeros(1, 1, 28, 28) if example is None else example
     if example is None:
@@ -41,7 +47,8 @@ def build_intervenable(
     if size * k > neurons:
         raise ValueError(f"intervention_size * num_sources must be at most {neurons}, the neurons of {layer}, "
                          f"got {size * k}")
-    if isinstance(model, PyTorchCNN) or not hasattr(model, "config"):
+    announce_cost(neurons, size * k, layer)
+    if is_a(model, PyTorchCNN) or not hasattr(model, "config"):
         model.config = CNNConfig()  # type: ignore[assignment]  # pyvene wants one
     blocks = [[i * size, (i + 1) * size] for i in range(k)]
     intervention = CustomLowRankRotatedSpaceIntervention(
@@ -51,7 +58,7 @@ def build_intervenable(
               "intervention": intervention, "intervention_link_key": 0 if k > 1 else None}
     config = pv.IntervenableConfig(representations=[dict(shared) for _ in range(k)],
                                    intervention_types=CustomLowRankRotatedSpaceIntervention)
-    intervenable = pv.IntervenableModel(config, model)
+    intervenable = IntervenableModel(config, model)
     intervenable.set_device(model_device(model))
     intervention.to(torch.promote_types(dtype, torch.float32))  # of a network in half precision, too
     return intervenable
@@ -71,25 +78,40 @@ def get_layer(intervenable: pv.IntervenableModel) -> str | None:
 
 def get_basis(intervenable: pv.IntervenableModel) -> torch.Tensor:
     """The learned directions, detached: (neurons, directions) with orthonormal columns."""
+    validate_intervenable(intervenable)
     return get_intervention(intervenable).rotate_layer.weight.detach()
 
 
-@torch.no_grad()
 def get_coordinates(
     intervenable: pv.IntervenableModel, X: torch.Tensor | np.ndarray, batch_size: int = 1024
 ) -> torch.Tensor:
     """Coordinates of inputs (n, ...) along the learned directions: a CPU tensor (n, directions)."""
+    validate_intervenable(intervenable)
     model, intervention = intervenable.model, get_intervention(intervenable)
-    module, weight = find_layer(model, get_layer(intervenable)), intervention.rotate_layer.weight
-    parts = validate_batch(X, model).split(validate_count(batch_size, "batch_size"))
-    return torch.cat([(intervention.flatten(record(model, module, part)[0]) @ weight).cpu() for part in parts])
+    module, parts = find_layer(model, get_layer(intervenable)), validate_batch(X, model).split(
+        validate_count(batch_size, "batch_size"))
+    with evaluating(model):
+        weight = intervention.rotate_layer.weight
+        return torch.cat([(intervention.flatten(record(model, module, part)[0]) @ weight).cpu() for part in parts])
+
+
+def validate_intervenable(intervenable: pv.IntervenableModel) -> None:
+    """Raise TypeError unless it is a pyvene model; its directions follow a network that has moved to another device,
+    and are kept in float32 at least."""
+    if not isinstance(intervenable, pv.IntervenableModel):
+        raise TypeError(f"intervenable must be a pyvene IntervenableModel, got {type(intervenable).__name__}")
+    intervenable.set_device(model_device(intervenable.model), set_model=False)
+    for intervention in intervenable.interventions.values():
+        if is_a(intervention, CustomLowRankRotatedSpaceIntervention):
+            for raw in intervention.parameters():
+                intervention.to(torch.promote_types(raw.dtype, torch.float32))
 
 
 def own_columns(intervenable: pv.IntervenableModel) -> list[list[int]] | None:
     """The directions that each of several sources lends, if one swap of disjoint blocks of one basis is all there is
     to do; None where it is not: several layers or bases, blocks that overlap, or interventions of another kind."""
     first, *others = intervenable.interventions.values()
-    if not isinstance(first, CustomLowRankRotatedSpaceIntervention) or any(other is not first for other in others):
+    if not is_a(first, CustomLowRankRotatedSpaceIntervention) or any(other is not first for other in others):
         return None
     partition = first.subspace_partition
     if partition is None:

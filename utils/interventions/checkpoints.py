@@ -7,9 +7,11 @@ import torch
 from torch import nn
 
 from utils.checkpoint_utils import MODEL_FOLDER, read_weights, save_checkpoint
-from utils.interventions.build import build_intervenable, get_intervention, get_layer
+from utils.interventions.build import build_intervenable, get_intervention, get_layer, validate_intervenable
 from utils.interventions.rotated_space import pv
 from utils.model_utils import PyTorchCNN, find_device
+from utils.running.files import load_weights
+from utils.running.guard import restoring
 from utils.validation import validate_groups
 
 SHIPPED = ("single", "two", "three", "das_conv1", "das_conv2", "das_conv3", "das_fc1")  # made by studies.shipped
@@ -52,6 +54,7 @@ def save_intervenable(
         raise TypeError(f"intervenable must be one that build_intervenable made, got {type(intervenable).__name__}")
     if not isinstance(provenance, dict):
         raise TypeError(f"provenance must be a dict, got {type(provenance).__name__}")
+    validate_intervenable(intervenable)
     groups, interventions = validate_groups(groups, ANY_NUMBER), list(intervenable.interventions.values())
     if len(groups) != len(interventions):
         raise ValueError(f"groups must name the variables of {len(interventions)} interventions, got {len(groups)}")
@@ -84,20 +87,19 @@ def load_intervenable(
         ValueError: the files are damaged, foreign, or do not hold an intervened model.
     """
     weights, provenance = read_weights(path)
-    try:
-        alignment = provenance["alignment"]
-        groups, k = validate_groups(alignment["groups"], ANY_NUMBER), len(alignment["groups"])
-        model = (PyTorchCNN() if model is None else model).to(device or find_device()).eval()
-        intervenable = build_intervenable(model, alignment["layer"], alignment["directions"] // k, k, example=example,
-                                          position=alignment.get("position"))
-        parts = _parts(intervenable)
-        if {name: w.shape for name, w in weights.items()} != {name: w.shape for name, w in parts.state_dict().items()}:
-            raise ValueError("its weights are those of another network")  # before any is taken over
-        parts.load_state_dict(weights)
-        blocks = alignment["partition"]
-        _validate_partition(blocks, alignment["directions"])
-    except Exception as error:  # a foreign file can hold anything
-        raise ValueError(f"{Path(path).name} does not hold an intervened model that fits: {error}") from error
+    with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
+        try:
+            alignment, model = provenance["alignment"], PyTorchCNN() if model is None else model
+            groups, k = validate_groups(alignment["groups"], ANY_NUMBER), len(alignment["groups"])
+            with restoring(model):
+                intervenable = build_intervenable(model, alignment["layer"], alignment["directions"] // k, k,
+                                                  example=example, position=alignment.get("position"))
+            _validate_partition(blocks := alignment["partition"], alignment["directions"])
+            load_weights(_parts(intervenable), weights)
+        except Exception as error:  # a foreign file can hold anything
+            raise ValueError(f"{Path(path).name} does not hold an intervened model that fits: {error}") from error
+    intervenable.disable_model_gradients()
+    intervenable.set_device(device or find_device())
     get_intervention(intervenable).subspace_partition = blocks
     return intervenable, groups, provenance
 

@@ -2,15 +2,17 @@
 import contextlib
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch.nn.utils import parametrize
 
-from utils.interventions.build import get_intervention, get_layer, own_subspaces
+from utils.interventions.build import get_intervention, get_layer, own_subspaces, validate_intervenable
 from utils.interventions.layers import find_layer, first_rows, name_input, rewire
-from utils.interventions.rotated_space import pv
-from utils.model_utils import evaluating, model_device, read_logits, validate_batch
+from utils.interventions.rotated_space import pv, remove_pyvene_hooks
+from utils.model_utils import read_logits, validate_batch
+from utils.running.guard import evaluating, model_device
 
 
 def swap_in_one_pass(
@@ -48,7 +50,7 @@ def can_share_a_pass(intervenable: pv.IntervenableModel, X: torch.Tensor) -> boo
     skip connection or a mask leads around the layer, which would meet other rows behind it than its own."""
     model, order = intervenable.model, [1, 0, 1]
     X = X[[0, -1]].to(model_device(model))
-    with torch.no_grad(), evaluating(model):
+    with evaluating(model):
         expected = read_logits(model(X), 2)[order]
         try:
             with rewire(find_layer(model, get_layer(intervenable)), lambda rows: rows[order]):
@@ -60,20 +62,15 @@ def can_share_a_pass(intervenable: pv.IntervenableModel, X: torch.Tensor) -> boo
 
 @contextlib.contextmanager
 def _prepared_for_pyvene(intervenable: pv.IntervenableModel) -> Iterator[None]:
-    """The network's own hooks outlive pyvene's call, which takes off every hook that it finds, and what a layer gives
+    """Hooks that are not pyvene's outlive its call, also where it made ``intervenable`` itself; and what a layer gives
     out is a copy, as pyvene writes into it."""
     layer, model = get_layer(intervenable), intervenable.model
-    tables = [(table, set(table)) for module in model.modules()
-              for table in (module._forward_hooks, module._forward_pre_hooks)]
-    intervenable._remove_forward_hooks = lambda: None
+    intervenable._remove_forward_hooks = partial(remove_pyvene_hooks, model)
     try:
         with rewire(find_layer(model, layer), torch.clone) if layer else contextlib.nullcontext():
             yield
     finally:
         del intervenable._remove_forward_hooks
-        for table, own in tables:
-            for key in table.keys() - own:
-                del table[key]
 
 
 def interchange(
@@ -98,7 +95,6 @@ def interchange(
     return torch.cat([read_logits(plain, len(base)), swapped]) if keep_bases else swapped
 
 
-@torch.no_grad()
 def try_out(intervenable: pv.IntervenableModel, X: torch.Tensor, subspaces: Sequence | None) -> None:
     """Interchange one of the inputs with itself: what does not fit the rotation is told before anything has changed."""
     X = X[:1].to(model_device(intervenable.model))
@@ -131,13 +127,6 @@ def validate_subspaces(intervenable: pv.IntervenableModel, subspaces: Sequence |
         blocks = intervention.subspace_partition
         if blocks is not None and any(block not in range(len(blocks)) for pair in chosen for block in pair):
             raise ValueError(f"subspaces must name blocks from 0 to {len(blocks) - 1}")
-
-
-def validate_intervenable(intervenable: pv.IntervenableModel) -> None:
-    """Raise TypeError unless it is a pyvene model; its directions follow a network that has moved to another device."""
-    if not isinstance(intervenable, pv.IntervenableModel):
-        raise TypeError(f"intervenable must be a pyvene IntervenableModel, got {type(intervenable).__name__}")
-    intervenable.set_device(model_device(intervenable.model), set_model=False)
 
 
 def validate_pairs(

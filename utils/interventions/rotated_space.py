@@ -1,19 +1,23 @@
 """The intervention: some coordinates of a layer, along learned directions, come from a source."""
 import contextlib
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from utils.interventions.layers import first_rows, flatten_neurons, restore_neurons
 from utils.interventions.rotation import RotateLayer
 from utils.model_utils import LAYER_SIZES, PyTorchCNN
-from utils.validation import validate_count
+from utils.validation import validate_count, validate_memory
 
 with contextlib.redirect_stdout(io.StringIO()):  # pyvene prints an advertisement for a backend we do not use
     import pyvene as pv
 from pyvene.models.intervenable_modelcard import type_to_dimension_mapping  # noqa: E402
+
+SLOW = 1e11  # operations for the directions of one step, from which on one is warned
 
 # pyvene looks a component's size up by the class of the model; the first proposal that is not None counts.
 type_to_dimension_mapping[PyTorchCNN] = {
@@ -34,6 +38,30 @@ class CNNConfig:
     def to_dict(self) -> dict:
         """The fields as a dict, as pyvene expects of a config."""
         return {"hidden_size": self.hidden_size}
+
+
+def remove_pyvene_hooks(model: nn.Module) -> None:
+    """Take off what pyvene's calls have hooked on, and no other hook: pyvene itself takes off all of them."""
+    for module in model.modules():
+        for tables in ((module._forward_hooks, module._forward_hooks_with_kwargs),
+                       (module._forward_pre_hooks, module._forward_pre_hooks_with_kwargs)):
+            for key in [key for key, hook in tables[0].items()
+                        if str(getattr(hook, "__module__", "")).startswith("pyvene.")]:
+                for table in tables:
+                    table.pop(key, None)
+
+
+class IntervenableModel(pv.IntervenableModel):
+    """pyvene's, which leaves the hooks of others on the network, and says that its ``save`` leaves the network out."""
+
+    def _remove_forward_hooks(self) -> None:
+        remove_pyvene_hooks(self.model)
+
+    def save(self, *args, **kwargs) -> None:
+        """pyvene's own: directions without the network."""
+        warnings.warn("pyvene's save writes the directions but no frozen weight, so no network that IIT has trained: "
+                      "utils.interventions.checkpoints.save_intervenable writes both", stacklevel=2)
+        super().save(*args, **kwargs)
 
 
 class CustomLowRankRotatedSpaceIntervention(pv.TrainableIntervention, pv.DistributedRepresentationIntervention):
@@ -117,6 +145,17 @@ class CustomLowRankRotatedSpaceIntervention(pv.TrainableIntervention, pv.Distrib
 
     def __str__(self) -> str:
         return "CustomLowRankRotatedSpaceIntervention()"
+
+
+def announce_cost(neurons: int, directions: int, layer: str) -> None:
+    """A UserWarning where it takes long to keep the directions orthonormal at each step; ValueError where they need
+    more memory than there is: for themselves, their gradient, Adam, the step back and what comes between."""
+    validate_memory(directions, "intervention_size * num_sources", 9 * 4 * neurons)
+    operations = 8 * neurons * directions**2  # two products of the size of the directions' Gram matrix, and back
+    if operations > SLOW:
+        warnings.warn(f"{directions:,} directions of the {neurons:,} neurons of {layer} cost {operations / 1e12:,.1f} "
+                      f"TFLOP and {9 * 4e-9 * neurons * directions:,.1f} GB at each training step, where a CPU does "
+                      "about 0.05 TFLOP a second; 64 directions are enough for most variables", stacklevel=3)
 
 
 def as_slice(columns: list[int]) -> list[int] | slice:

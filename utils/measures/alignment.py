@@ -19,6 +19,7 @@ from utils.interventions.layers import find_layer, flatten_neurons, record
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import draw_pairs
 from utils.model_utils import predict, to_answers, validate_batch
+from utils.running.guard import evaluating
 from utils.validation import validate_count, validate_values, validate_variables
 
 
@@ -200,13 +201,14 @@ def unaligned_effects(
         return np.empty(0)
     model, layer = intervenable.model, cast(str, get_layer(intervenable))  # find_layer refuses None
     X = validate_batch(images, model, "images")
-    flat = flatten_neurons(record(model, find_layer(model, layer), X[:1000])[0], position).to(basis)
-    flat = flat - flat.mean(dim=0)
-    flat = flat - flat @ basis @ basis.T
-    directions = torch.linalg.svd(flat, full_matrices=False)[2][:units].T
-    single = build_intervenable(model, layer, units, example=X[:1], position=position)
+    with evaluating(model), torch.random.fork_rng(devices=[]):
+        flat = flatten_neurons(record(model, find_layer(model, layer), X[:1000])[0], position).to(basis)
+        flat = flat - flat.mean(dim=0)
+        flat = flat - flat @ basis @ basis.T
+        directions = torch.linalg.svd(flat, full_matrices=False)[2][:units].T
+        single = build_intervenable(model, layer, units, example=X[:1], position=position)
     intervention = get_intervention(single)
-    intervention.rotate_layer.weight = directions.contiguous()
+    intervention.rotate_layer.weight = directions.contiguous().to(get_basis(single))
     intervention.subspace_partition = [[unit] for unit in range(units)]
     pairs = draw_pairs(labels, [[0]], 3 * n, seed=seed, causal_model=causal_model)
     differ = np.flatnonzero(pairs.y_sources[0] != pairs.y_base)[:n]

@@ -6,12 +6,13 @@ import torch
 
 from utils.counterfactual_data_utils import validate_dataset
 from utils.data_utils import COEFFICIENTS, CausalModel, as_causal_model
-from utils.interventions.build import get_intervention, get_layer
+from utils.interventions.build import get_intervention, get_layer, validate_intervenable
 from utils.interventions.layers import find_layer, record, rewire
 from utils.interventions.passes import can_share_a_pass
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import draw_pairs
-from utils.model_utils import count_answers, evaluating, model_device, read_logits, validate_batch
+from utils.model_utils import count_answers, read_logits, to_probabilities, validate_batch
+from utils.running.guard import evaluating, model_device
 from utils.validation import validate_values
 
 
@@ -44,6 +45,7 @@ def dose_response(
         network: the same for the network; left out are pairs that never flip or are answered wrongly from the start.
         share: of the pairs that are left.
     """
+    validate_intervenable(intervenable)
     images, labels = validate_dataset(images, labels, causal_model)
     X, labels = validate_batch(images, intervenable.model, "images"), validate_values(labels, numbers=True)
     if (answers := count_answers(intervenable.model, X, "images")) > 2:
@@ -74,12 +76,14 @@ def dose_response(
 
     for i in range(0, len(base), batch_size):
         bases, sources = (X[index[i:i + batch_size]].to(model_device(model)) for index in (base, source))
-        there = record(model, module, sources)[0]
-        with rewire(module, slide), evaluating(model):
-            found = read_logits(model(torch.cat([bases] * copies)), doses * len(bases))
+        with evaluating(model):
+            there = record(model, module, sources)[0]
+            with rewire(module, slide):
+                found = read_logits(model(torch.cat([bases] * copies)), doses * len(bases))
         found = found if found.ndim == 1 else found[:, 1] - found[:, 0]
         logits.append(found.view(doses, -1).cpu().numpy())
     values = np.concatenate(logits, axis=1)
+    to_probabilities(torch.from_numpy(values))  # refuses nan
     crosses, crossing = _find_crossing(values, dose)
     flips = crosses & ((values[0] > 0) == pairs.y_base[flip].astype(bool))
     return (start + high * way)[flips], (start + crossing * way)[flips], float(flips.mean())

@@ -1,0 +1,301 @@
+"""Networks, switches and random streams of the reader's are as before; what a notebook has switched changes nothing."""
+import copy
+import importlib
+import warnings
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+import torch
+from own_networks import Mlp, numbers, same
+from torch import nn
+from torch.nn.utils import prune
+
+from utils import counterfactual_data_utils, model_utils
+from utils.checkpoint_utils import load_or_train_base_cnn
+from utils.counterfactual_data_utils import PairPool
+from utils.das_utils import das_train, iit_predict, iit_train
+from utils.data_utils import causal_model, create_dataset
+from utils.explorer.view import Aligned, fix_rotation, look
+from utils.interventions import build, rotated_space
+from utils.interventions.build import build_intervenable, get_basis, get_coordinates
+from utils.interventions.checkpoints import load_intervenable, save_intervenable
+from utils.measure_utils import score_alignment
+from utils.measures.alignment import cause_isolate, complement_iia, cross_matrix, self_consistency, unaligned_effects
+from utils.measures.response import dose_response
+from utils.model_utils import PyTorchCNN, evaluate, predict, train
+
+IMAGES, LABELS = create_dataset(60, seed=0)
+X, Y = torch.from_numpy(IMAGES)[:, None], torch.from_numpy(causal_model(LABELS))
+POOL = PairPool(IMAGES, LABELS, [[0]])
+OWN_X, OWN_Z = numbers(16)(40), np.random.default_rng(0).integers(0, 2, (40, 2))
+OWN_POOL = PairPool(OWN_X, OWN_Z, [[0]], causal_model=same)
+
+
+def wrap(layer="conv3", directions=2, seed=0):
+    torch.manual_seed(seed)
+    model = PyTorchCNN()
+    return model, build_intervenable(model, layer, directions)
+
+
+ASK = {
+    "predict": lambda i: predict(i.model, X), "evaluate": lambda i: evaluate(i.model, X, Y),
+    "iit_predict": lambda i: iit_predict(i, X, X.flip(0)[None]),
+    "coordinates": lambda i: get_coordinates(i, X), "basis": get_basis,
+    "score": lambda i: score_alignment(i, IMAGES, LABELS, [[0]], n=20, n_discriminating=5).iia,
+    "cross": lambda i: cross_matrix(i, IMAGES, LABELS, n=20)[0],
+    "cause": lambda i: cause_isolate(i, IMAGES, LABELS, [0], n=20).to_numpy(dtype=float, na_value=0)[:, :3],
+    "consistency": lambda i: self_consistency(i, IMAGES, LABELS, [[0]], n=20),
+    "complement": lambda i: complement_iia(i, IMAGES, LABELS, [0], n=20)["iia"],
+    "unaligned": lambda i: unaligned_effects(i, IMAGES, LABELS, units=1, n=20),
+    "dose": lambda i: dose_response(i, IMAGES, LABELS, 0, 0, n=9, doses=3)[2],
+    "look": lambda i: look(Aligned(i, [[0]]), LABELS[:2], [True]).coordinates,
+    "fixed": lambda i: get_basis(fix_rotation(Aligned(i, [[0]])).intervenable),
+}
+SEARCH = {"das": lambda i: das_train(i, pool=POOL, num_steps=2, batch_size=8)["interchange_loss"]}
+TRAIN = {
+    "iit": lambda i: iit_train(i, pool=POOL, num_steps=2, batch_size=8, behavior_weight=1.0)["interchange_loss"],
+    "pairs": lambda i: iit_train(i, X[:8], X[8:16][None], Y[:8], batch_size=4)["interchange_loss"],
+    "blocks": lambda i: iit_train(i, X[:4], X[4:8][None], Y[:4], subspaces=[[[0]] * 4])["interchange_loss"],
+    "train": lambda i: train(i.model, X, Y, batch_size=20, num_epochs=1)["loss"],
+}
+EVERY = ASK | SEARCH | TRAIN
+
+
+def watched(model):
+    """Hooks of every kind, one of them on the aligned layer, and a pruned layer: all that is counted."""
+    calls = {"forward": 0, "before": 0, "backward": 0}
+
+    def count(kind):
+        def hook(*args):
+            calls[kind] += 1
+        return hook
+
+    model.conv3.register_forward_hook(count("forward"))
+    model.conv3.register_forward_pre_hook(lambda module, args, kwargs: count("before")(), with_kwargs=True)
+    model.conv3.register_full_backward_hook(count("backward"))
+    model.conv1.register_forward_hook(count("forward"), always_call=True)
+    prune.random_unstructured(model.fc1, "weight", 0.5)
+    return calls
+
+
+def hooks(model):
+    tables = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks",
+              "_forward_hooks_with_kwargs", "_forward_pre_hooks_with_kwargs", "_forward_hooks_always_called")
+    return [list(getattr(module, table)) for module in model.modules() for table in tables]
+
+
+def state(model):
+    return ([module.training for module in model.modules()], [p.requires_grad for p in model.parameters()],
+            [str(p.device) for p in model.parameters()], [p.dtype for p in model.parameters()])
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_hooks_and_pruned_weights_are_kept(name):
+    model, intervenable = wrap()
+    calls, before = watched(model), hooks(model)
+    mask = model.fc1.weight_mask.clone()
+    EVERY[name](intervenable)
+    assert hooks(model) == before and torch.equal(model.fc1.weight_mask, mask)
+    assert name in ("basis", "fixed") or calls["forward"] and calls["before"]
+    assert name not in TRAIN or calls["backward"]
+    assert not model.fc1.weight[mask == 0].any()
+
+
+@pytest.mark.parametrize("name", [*ASK, *SEARCH])
+def test_modes_and_flags_are_as_before(name):
+    model, intervenable = wrap()
+    model.train()
+    model.conv2.eval()
+    model.fc1.requires_grad_(True)
+    before = state(model)
+    weights = copy.deepcopy(model.state_dict())
+    EVERY[name](intervenable)
+    assert state(model) == before
+    assert all(torch.equal(weights[key], tensor) for key, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_random_streams_are_as_before(name):
+    _, intervenable = wrap()
+    before, numpys = torch.get_rng_state(), np.random.get_state()[1].copy()
+    position = np.random.get_state()[2]
+    EVERY[name](intervenable)
+    assert torch.equal(before, torch.get_rng_state()) and np.random.get_state()[2] == position
+    assert (np.random.get_state()[1] == numpys).all()
+
+
+def test_loading_takes_nothing_from_the_random_stream(tmp_path):
+    _, intervenable = wrap()
+    save_intervenable(intervenable, tmp_path / "a.pth", [[0]], {})
+    before = torch.get_rng_state()
+    load_intervenable(tmp_path / "a.pth")
+    load_or_train_base_cnn()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_pyvene_s_own_call_leaves_the_hooks_of_others():
+    model, intervenable = wrap()
+    before = watched(model) and hooks(model)
+    for _ in range(2):
+        intervenable({"x": X[:2]}, [{"x": X[2:4]}])
+        assert hooks(model) == before
+
+    def fail(*args):
+        raise KeyboardInterrupt
+    handle = model.fc2.register_forward_hook(fail)
+    with pytest.raises(KeyboardInterrupt):
+        intervenable({"x": X[:2]}, [{"x": X[2:4]}])
+    handle.remove()
+    assert hooks(model) == before
+
+
+def test_an_own_network_is_left_alone_too():
+    model = Mlp()
+    intervenable = build_intervenable(model, "l2", 2, example=OWN_X[:2])
+    model.train().l1.requires_grad_(True)
+    before = state(model), torch.get_rng_state()
+    unaligned_effects(intervenable, OWN_X.numpy(), OWN_Z, units=1, n=9, causal_model=same)
+    das_train(intervenable, pool=OWN_POOL, num_steps=2, batch_size=8)
+    assert state(model) == before[0] and torch.equal(torch.get_rng_state(), before[1])
+
+
+SWITCHES = {
+    "no_grad": torch.no_grad, "inference": torch.inference_mode,
+    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16), "numpy raises": lambda: np.errstate(all="raise"),
+}
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+@pytest.mark.parametrize("name", EVERY)
+def test_a_switch_that_is_on_changes_no_figure(name, switch):
+    found = []
+    for context in (nullcontext, SWITCHES[switch]):
+        _, intervenable = wrap()
+        with context():
+            found.append(np.asarray(EVERY[name](intervenable), dtype=float))
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("name", ["predict", "iit_predict", "coordinates", "das", "iit", "pairs", "blocks", "train"])
+def test_another_default_device_changes_no_figure(name):
+    """The device "meta", which holds no numbers, stands for a GPU."""
+    found = []
+    for device in (None, "meta"):
+        _, intervenable = wrap()
+        torch.set_default_device(device)
+        try:
+            found.append(np.asarray(EVERY[name](intervenable)))
+        finally:
+            torch.set_default_device(None)
+    np.testing.assert_array_equal(*found)
+
+
+def test_what_is_built_in_inference_mode_can_be_searched_and_a_network_made_there_is_named():
+    model, _ = wrap()
+    with torch.inference_mode():
+        intervenable, made = build_intervenable(model, "conv3", 2), PyTorchCNN()
+    assert np.isfinite(das_train(intervenable, pool=POOL, num_steps=2, batch_size=8)["interchange_loss"]).all()
+    with pytest.raises(ValueError, match="inference_mode"):
+        das_train(build_intervenable(made, "conv3", 2), pool=POOL, num_steps=2, batch_size=8)
+
+
+# number types
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_float64_as_default_type(name):
+    _, expected = wrap()
+    torch.set_default_dtype(torch.float64)
+    try:
+        model, intervenable = PyTorchCNN(), None
+        model.load_state_dict(expected.model.state_dict())
+        intervenable = build_intervenable(model, "conv3", 2)
+        intervenable.load_state_dict(expected.state_dict())
+        found = np.asarray(EVERY[name](intervenable), dtype=float)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_allclose(found, np.asarray(EVERY[name](expected), dtype=float), atol=0.12)
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("change", ["double", "half", "bfloat16", "double model", "half model", "bfloat16 model"])
+def test_a_network_of_another_type_works_or_is_named(name, change):
+    way, _, only = change.partition(" ")
+    model, intervenable = wrap()
+    getattr(model if only else intervenable, way)()
+    if way == "half" and name in TRAIN:
+        with pytest.raises(ValueError, match=r"call model.float\(\)"):
+            EVERY[name](intervenable)
+    else:
+        found = np.asarray(EVERY[name](intervenable), dtype=float)
+        np.testing.assert_allclose(found, np.asarray(EVERY[name](wrap()[1]), dtype=float), atol=0.15)
+
+
+# reload
+
+
+@pytest.mark.parametrize("module", [model_utils, counterfactual_data_utils, rotated_space, build],
+                         ids=lambda module: module.__name__)
+def test_a_module_may_be_loaded_again(module):
+    before = dict(vars(module))
+    model, intervenable = wrap()
+    expected = SEARCH["das"](wrap()[1])
+    try:
+        importlib.reload(module)
+        assert SEARCH["das"](intervenable) == expected
+        pool = counterfactual_data_utils.PairPool(IMAGES, LABELS, [[0]])
+        torch.manual_seed(0)
+        fresh = build.build_intervenable(model_utils.PyTorchCNN(), "conv3", 2)
+        found = das_train(fresh, pool=pool, num_steps=2, batch_size=8)["interchange_loss"]
+        assert found == expected and build.build_intervenable(model, "conv3", 2)
+    finally:
+        vars(module).update(before)
+
+
+def test_a_class_of_another_module_is_not_taken_for_ours():
+    class PyTorchCNN(nn.Module):
+        pass
+    from utils.validation import is_a
+    assert is_a(model_utils.PyTorchCNN(), model_utils.PyTorchCNN) and not is_a(PyTorchCNN(), model_utils.PyTorchCNN)
+
+
+# pyvene's save and ours
+
+
+def test_pyvene_s_save_points_to_ours(tmp_path):
+    _, intervenable = wrap()
+    TRAIN["iit"](intervenable)
+    with pytest.warns(UserWarning, match="save_intervenable"):
+        intervenable.save(str(tmp_path / "theirs"))
+    assert "save_intervenable" in build_intervenable.__doc__
+
+
+@pytest.mark.parametrize("kind", ["float", "double", "bfloat16", "half"])
+def test_ours_comes_back_to_the_bit_and_trains_on_alike(tmp_path, kind):
+    model, intervenable = wrap()
+    (TRAIN["iit"] if kind != "half" else SEARCH["das"])(intervenable)
+    getattr(model, kind)()
+    save_intervenable(intervenable, tmp_path / "a.pth", [[0]], {})
+    again = load_intervenable(tmp_path / "a.pth", torch.device("cpu"))[0]
+    assert state(again.model) == state(model)
+    assert torch.equal(iit_predict(again, X, X.flip(0)[None]), iit_predict(intervenable, X, X.flip(0)[None]))
+    for name in ["das", "iit", "pairs"] if kind != "half" else ["das"]:
+        assert EVERY[name](again) == EVERY[name](intervenable)
+
+
+def test_a_file_that_does_not_fit_leaves_modes_and_flags(tmp_path):
+    _, intervenable = wrap()
+    save_intervenable(intervenable, tmp_path / "a.pth", [[0]], {})
+    model = Mlp().train()
+    before = state(model)
+    with pytest.raises(ValueError):
+        load_intervenable(tmp_path / "a.pth", model=model, example=OWN_X[:2])
+    assert state(model) == before
+
+
+def test_no_warning_where_nothing_is_amiss():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, intervenable = wrap()
+        SEARCH["das"](intervenable)

@@ -1,0 +1,74 @@
+"""Locks that say where they cannot be had, and weights as bytes, also those of unknown origin."""
+import contextlib
+import errno
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from filelock import BaseFileLock, Timeout
+
+MOST_BYTES = {".pth": 4 * 2**30, ".json": 2**20}  # of a file that is read
+
+
+@contextlib.contextmanager
+def locked(lock: BaseFileLock) -> Iterator[None]:
+    """Hold a lock; while another process holds it, wait for as long as its timeout says.
+
+    Raises:
+        Timeout: another process has held it all the time.
+        OSError: it cannot be had at all, as on some network drives; nothing is waited for.
+    """
+    try:
+        lock.acquire()
+    except Timeout:
+        raise
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OSError(getattr(error, "errno", None) or errno.ENOLCK, f"this file cannot be locked ({reason}): take a "
+                      "folder that you may write to, on a disk that lets files be locked", lock.lock_file) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def validate_size(path: Path) -> None:
+    """Raise ValueError where a file is larger than ``MOST_BYTES`` of its suffix."""
+    if (size := path.stat().st_size) > (most := MOST_BYTES[path.suffix]):
+        raise ValueError(f"{path.name} must have at most {most:,} bytes, it has {size:,}")
+
+
+def pack_weights(model: torch.nn.Module) -> bytes:
+    """The content of a .pth file: the same for the same weights."""
+    file = io.BytesIO()
+    torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, file)
+    return file.getvalue()
+
+
+def unpack_weights(content: bytes) -> dict[str, torch.Tensor]:
+    """The tensors of a .pth file, on the CPU. Nothing in it is executed, and it takes no more memory than it has bytes;
+    what it holds instead of tensors may raise any error."""
+    with zipfile.ZipFile(io.BytesIO(content)) as parts:
+        if any(part.file_size > len(content) for part in parts.infolist()):
+            raise ValueError("a part of the file is said to be larger than all of it")
+    weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    if any(tensor.numel() * tensor.element_size() > len(content) for tensor in weights.values()):
+        raise ValueError("a tensor is said to be larger than the file")
+    return weights
+
+
+def load_weights(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    """Give a network weights to the bit, in their number types.
+
+    Raises:
+        ValueError: they are those of another network, and nothing has changed.
+    """
+    own = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    if own != {name: tensor.shape for name, tensor in weights.items()}:
+        raise ValueError("its weights are those of another network")
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if name in weights:
+            tensor.data = tensor.data.to(weights[name].dtype)
+    model.load_state_dict(weights)
