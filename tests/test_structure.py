@@ -18,7 +18,7 @@ from conftest import ROOT
 
 import utils
 
-MOST_MODULES, MOST_LINES, MOST_LINES_OF_UTILS = 10, 250, 2600
+MOST_MODULES, MOST_LINES, MOST_LINES_OF_UTILS = 10, 250, 2750
 MAY_IMPORT = {"utils": {"utils"}, "studies": {"studies", "utils"}, "workshop": {"workshop", "utils"},
               "book": {"book", "studies", "utils"}, "notebooks": {"studies", "utils"}}
 OURS = {*MAY_IMPORT, "tests"}

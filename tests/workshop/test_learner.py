@@ -226,7 +226,8 @@ def test_work_in_a_copy_is_not_destroyed(run, tmp_path, work):
     target.write_text(worked)
     (tmp_path / "into" / "0_good.ipynb").unlink()
     status, said = run()
-    assert status == 1 and "1_small.ipynb" in said and "write over it with --force" in said and "0_good.ipynb" not in said
+    assert status == 1 and "1_small.ipynb" in said and "write over it with --force" in said
+    assert "0_good.ipynb" not in said
     assert target.read_text() == worked and not (tmp_path / "into" / "0_good.ipynb").exists()
     assert run("--force")[0] == 0 and target.read_text() == made
 

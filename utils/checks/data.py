@@ -109,9 +109,8 @@ def check_draw_pairs(f: Callable) -> str:
     except WrongAnswer as error:
         text = re.sub(r", num_images = (\d+) and num_sources = \d+", r" and num_images = \1", str(error))
         text = text.replace(_ALL_SOURCES, "The source does not come from the rng (a generator of your own, or the "
-            "place in the "
-                            "array?): another draw gives the same.")
-        raise WrongAnswer(re.sub("([Ss])ource(s| [0-9])", r"\1ource", text)) from error.__cause__
+                            "place in the array?): another draw gives the same.")
+        raise WrongAnswer(re.sub("(Source|source)(s| [0-9])", r"\1", text)) from error.__cause__
     return "Passed: the draws of base and source are uniform, independent, and follow the generator."
 
 

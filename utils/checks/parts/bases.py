@@ -104,6 +104,7 @@ def _require_gradient(f: Callable, got: torch.Tensor, weight: torch.Tensor) -> N
     except RuntimeError:
         grad = None
     require(grad is not None and bool(torch.isfinite(grad).all()) and bool(grad.any()), _NO_GRADIENT)
+    assert grad is not None
     with torch.no_grad():
         high, low = ((f((weight + sign * step).clone()).double() * mix).sum() for sign in (1, -1))
     slope, wanted = (grad.double() * step).sum(), (high - low) / 2

@@ -40,7 +40,7 @@ LOSSES: dict[str, tuple[Callable, ...]] = {  # sentence -> what it makes of logi
     "The logits pass a ReLU first: take them as they are, negative ones too.": (lambda z, y: entropy(np.maximum(z, 0),
     y),),
     "The logits are changed by a softmax, a tanh, a rounding or an absolute value first: take them as they are.":
-        (lambda z, y: entropy(np.tanh(z), y), lambda z, y: entropy(np.abs(z), y), lambda z, y: entropy(np.round(z), y),
+        (lambda z, y: entropy(np.tanh(z), y), lambda z, y: entropy(np.abs(z), y), lambda z, y: entropy(z.round(), y),
          lambda z, y: entropy(np.exp(z) / np.exp(z).sum(), y), lambda z, y: entropy(z - z.mean(), y),
          lambda z, y: entropy(1.0 * (z > 0), y), lambda z, y: entropy(1.0 * (z > 0.5), y), lambda z, y: entropy(z * z,
              y),

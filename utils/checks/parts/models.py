@@ -26,10 +26,10 @@ class NetworkLearner(Learner):
         super().__init__(f, example, hints, random)
         self.f = lambda *args: f(*(a.value if isinstance(a, _Itself) else a for a in args))
 
-    def __call__(self, *args: Any, look: Callable[[], None] | None = None) -> Any:
+    def __call__(self, *args: Any, look: Callable[[], None] | None = None, nothing: bool = False) -> Any:
         """What the function returns; see ``Learner``."""
         return super().__call__(*(_Itself(a) if isinstance(a, (nn.Module, torch.optim.Optimizer)) else a for a in
-            args), look=look)
+            args), look=look, nothing=nothing)
 
 
 class Watched:

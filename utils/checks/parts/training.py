@@ -69,7 +69,9 @@ def require_steps(f: Callable) -> None:
     """Raise WrongAnswer unless ``f(model, optimizer, X, y)`` takes a step of training and returns its loss, a float."""
     learner = NetworkLearner(f, "train_step(model, optimizer, X, y)", _HINTS)
     runs, lost, known = [], [], []
-    for n, settings in ((6, {"lr": 0.1}), (4, {"lr": 0.03, "momentum": 0.9}), (5, {"lr": 0.1})):
+    cases: tuple[tuple[int, dict[str, Any]], ...] = (
+        (6, {"lr": 0.1}), (4, {"lr": 0.03, "momentum": 0.9}), (5, {"lr": 0.1}))
+    for n, settings in cases:
         model = PyTorchCNN()
         X, y = list(noise_images(2 * n).view(n, 2, 1, 28, 28).unbind(1)), [(torch.rand(n) < 0.6).float() for _ in
             range(2)]
