@@ -6,7 +6,7 @@ from typing import Any
 from studies.sweep.cells import Cell, grid
 
 OBJECTIVES = ((0.4, 0.4, 0.4), (0.3, 0.4, 0.5), (0.5, 0.4, 0.3))
-NETWORKS = 20
+NETWORKS = 22  # of which 20 learn the task
 CONVOLUTIONS, LAYERS = ("conv1", "conv2", "conv3"), ("conv1", "conv2", "conv3", "fc1")
 EACH_VARIABLE = (((0,),), ((1,),), ((2,),))
 ONE_SOURCE = (*EACH_VARIABLE, ((0, 1),), ((0, 2),), ((1, 2),))

@@ -330,7 +330,7 @@ WRONG = {
         (lambda m, layer, b, s: swap(m, layer, b.mul_(1.0), s.mul_(0.5)), "Your function changes its argument"),
         (lambda m, layer, b, s: swap(m, layer, b + s, s), "The base is changed before it is run. run"),
         (lambda m, layer, b, s: torch.cat([swap(m, layer, b, s), m(s)]), "Your result has shape .6, 1., with 3 pairs."),
-        (lambda m, layer, b, s: getattr(m, layer)(s), "RuntimeError.*layer, and is it the output, whole."),
+        (lambda m, layer, b, s: getattr(m, layer)(s), "RuntimeError.*has another shape than the layer"),
     ],
     "check_make_intervenable": [
         (wrap(lambda layer: "conv1.output"), "The component is 'conv1.output'."),
