@@ -9,7 +9,8 @@
 #   make explorer       the explorer as a page of its own, on this machine only
 # For those who take part
 #   make lint           ruff, mypy and codespell
-#   make test           the same, then the whole test suite
+#   make test-quick     the same, then the unit tests that are quick: before each commit
+#   make test           make lint, then the whole test suite
 #   make refresh        execute the notebooks in place, write the README's table of results
 # What studies/ measures, see studies/README.md
 #   make models         train the networks that ship with the explorer anew
@@ -28,7 +29,7 @@ TABLES ?= small
 WIDGET_EXTENSIONS := anywidget @jupyter-widgets/jupyterlab-manager @voila-dashboards/widgets-manager8
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: notebooks lint test lab check learner slides book epub explorer refresh models study own-networks sweep
+.PHONY: notebooks lint test test-quick lab check learner slides book epub explorer refresh models study own-networks sweep
 .PHONY: bench bench-slow bench-quality clean
 .DELETE_ON_ERROR:
 
@@ -72,6 +73,9 @@ lint: $(VENV)/.installed-tests
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 	$(BIN)/python -m codespell_lib
+
+test-quick: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -o addopts="" -q -m "not slow" tests/utils tests/test_structure.py
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations 10

@@ -4,11 +4,14 @@ import copy
 import numpy as np
 import torch
 
+import pytest
 from exercise_checks import define_tests
 
 from utils.checks import das
 from utils.interventions.rotated_space import CNNConfig, pv
 from utils.model_utils import LAYER_SIZES
+
+pytestmark = pytest.mark.slow("a check runs each of many solutions on many cases")
 
 CHECKS = {name: check for name, check in vars(das).items() if name.startswith("check_")}
 KEPT = []  # of a learner's own

@@ -5,10 +5,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+import pytest
 from exercise_checks import define_tests
 
 from utils.checks import data
 from utils.data_utils import causal_model
+
+pytestmark = pytest.mark.slow("a check runs each of many solutions on many cases")
 
 CHECKS = {name: check for name, check in vars(data).items() if name.startswith("check_")}
 C = np.array([0.4, 0.4, 0.4])

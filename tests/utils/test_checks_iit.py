@@ -6,9 +6,12 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
+import pytest
 from exercise_checks import define_tests
 
 from utils.checks import iit
+
+pytestmark = pytest.mark.slow("a check runs each of many solutions on many cases")
 
 CHECKS = {name: check for name, check in vars(iit).items() if name.startswith("check_")}
 bce = F.binary_cross_entropy_with_logits

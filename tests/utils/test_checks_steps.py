@@ -12,6 +12,8 @@ from exercise_checks import assert_diagnosed, assert_random_numbers_are_left_alo
 from utils.checks import steps
 from utils.checks.helpers import WrongAnswer
 
+pytestmark = pytest.mark.slow("a check replays each of many training loops")
+
 CHECKS = {name: check for name, check in vars(steps).items() if name.startswith("check_")}
 bce = F.binary_cross_entropy_with_logits
 

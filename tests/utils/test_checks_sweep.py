@@ -14,6 +14,8 @@ from exercise_checks import assert_diagnosed, cases
 
 from utils.checks import sweep
 
+pytestmark = pytest.mark.slow("a check runs each of many solutions on many cases")
+
 CHECKS = checks_of(sweep)
 
 

@@ -25,6 +25,8 @@ from utils.measures.alignment import cause_isolate, complement_iia, cross_matrix
 from utils.measures.response import dose_response
 from utils.model_utils import PyTorchCNN, evaluate, predict, train
 
+pytestmark = pytest.mark.slow("each public function is tried in each unusual surrounding")
+
 IMAGES, LABELS = create_dataset(60, seed=0)
 X, Y = torch.from_numpy(IMAGES)[:, None], torch.from_numpy(causal_model(LABELS))
 POOL = PairPool(IMAGES, LABELS, [[0]])

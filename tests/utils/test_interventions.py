@@ -437,6 +437,7 @@ def vanilla_model(intervention_size=2, blocks=3, hidden_size=28):
     return pv.IntervenableModel(config, model)
 
 
+@pytest.mark.slow("trains")
 def test_seed_notebook_single_source(tmp_path):
     n_train = n_test = 64
     variables, intervention_size, coefficients = [0, 1], 1, np.array([0.4, 0.4, 0.4])
@@ -473,6 +474,7 @@ def test_seed_notebook_single_source(tmp_path):
     assert 0 <= evaluate(pv_model.model, X, y) <= 1
 
 
+@pytest.mark.slow("trains")
 def test_seed_notebook_multi_source(tmp_path):
     n_train = n_test = 64
     variables, coefficients = [0, 1], np.array([0.4, 0.4, 0.4])
@@ -617,6 +619,7 @@ def test_the_optimizer_sees_linked_parameters_once(pairs, monkeypatch, train, we
     assert any(p is raw_rotation(intervenable) for p in seen)
 
 
+@pytest.mark.slow("trains")
 @pytest.mark.parametrize("train", [iit_train, das_train])
 @pytest.mark.parametrize("steps", [1, 2, 5, 50])
 def test_one_cycle_rises_to_the_peak_and_falls_to_nearly_nothing(pairs, train, steps):
@@ -643,6 +646,7 @@ def test_one_cycle_stays_positive_after_its_last_step():
     assert schedule.get_last_lr()[0] == pytest.approx(0)
 
 
+@pytest.mark.slow("trains")
 def test_given_pairs_with_a_behavior_weight_learn_both(pairs):
     X, S, y, y_counterfactual = pairs(2, 40)
     weighed, forgetful = (
@@ -663,6 +667,7 @@ def test_a_zero_weight_trains_as_if_there_were_no_base_labels(pairs):
     assert with_labels["interchange_loss"] == pytest.approx(without["interchange_loss"], abs=1e-5)
 
 
+@pytest.mark.slow("trains")
 def test_iit_from_a_fresh_network_lowers_the_interchange_loss(dataset):
     intervenable = fresh("fc1", 1, 3, seed=1)
     pool = PairPool(*dataset, GROUPS[3])

@@ -37,6 +37,7 @@ def probabilities(output):
 # learning
 
 
+@pytest.mark.slow("trains")
 def test_hierarchical_equality_is_learned():
     """Sixteen numbers to an answer, two variables of which the network is told nothing but what swapping them does."""
     (X, z), (X_test, z_test) = equality(100_000, seed=0), equality(10_000, seed=1)

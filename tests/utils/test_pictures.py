@@ -9,6 +9,8 @@ import pytest
 from conftest import ROOT
 from utils.plot_utils import show, use_style
 
+pytestmark = pytest.mark.slow("each case is a Python of its own")
+
 DRAW = """
 import hashlib, json
 import matplotlib.pyplot as plt

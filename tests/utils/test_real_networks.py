@@ -22,6 +22,8 @@ from utils.measures.alignment import unaligned_effects
 from utils.measures.response import dose_response
 from utils.model_utils import evaluate, predict, train
 
+pytestmark = pytest.mark.slow("networks of other libraries are built")
+
 VALUES = np.random.default_rng(0).integers(0, 2, (400, 2)).astype(float)  # two variables, each 0 or 1
 INPUTS = (np.repeat(VALUES, 4, axis=1) + np.random.default_rng(1).normal(0, 0.2, (400, 8))).astype(np.float32)
 

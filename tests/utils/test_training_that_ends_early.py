@@ -24,6 +24,8 @@ from utils.measure_utils import score_alignment
 from utils.model_utils import PyTorchCNN, find_device, predict, train
 from utils.running import files
 
+pytestmark = pytest.mark.slow("each case trains")
+
 IMAGES, LABELS = create_dataset(60, seed=0)
 X, Y = torch.from_numpy(IMAGES)[:, None], torch.from_numpy(causal_model(LABELS))
 POOL = PairPool(IMAGES, LABELS, [[0]])

@@ -105,8 +105,8 @@ def test_exercises_named_in_the_guide_exist():
 def test_commands_and_links_of_the_pages_work(page):
     path = ROOT / page
     text = path.read_text()
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
-    commands = set(re.findall(r"`make ([a-z]+)", text)) | set(re.findall(r"^make ([a-z]+)", text, re.M))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    commands = set(re.findall(r"`make ([a-z-]+)", text)) | set(re.findall(r"^make ([a-z-]+)", text, re.M))
     assert commands <= targets and (commands or page.startswith("workshop/"))
     for target in re.findall(r"\]\(([^)#]+)", text):
         assert target.startswith("https://") or (path.parent / target).exists(), target
