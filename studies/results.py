@@ -1,6 +1,7 @@
 """Figures that a notebook leaves behind in its outputs, and the README's table that is written from them."""
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from utils.data_utils import VARIABLE_NAMES
 
 MIME = "application/vnd.iit-results+json"
 START, END = "<!-- results: written by make refresh -->", "<!-- end of results -->"
+MEASURED = Path(__file__).resolve().parent / "benchmarks" / "results" / "notebooks.json"  # by make refresh
 
 
 class Results:
@@ -119,14 +121,31 @@ def results_table(figures: dict[str, float]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in [header, ("---",) * len(header), *rows])
 
 
+def write_minutes(text: str, measured: dict) -> str:
+    """The README's text with the minutes and the memory of each notebook in the last two columns of its row.
+
+    Args:
+        text: a page that links to the notebooks in the rows of a table.
+        measured: what ``notebooks/execute.py`` measured of each.
+    """
+    for name, found in measured["notebooks"].items():
+        minutes = f"{found['seconds'] / 60:.0f}" if found["seconds"] >= 60 else "under 1"
+        text = re.sub(rf"(\]\(notebooks/{name}\.ipynb\) \|[^|\n]*\|)[^|\n]*\|[^|\n]*\|",
+                      rf"\1 {minutes} | {found['peak_mib'] / 1024:.1f} GB |", text)
+    return text
+
+
 def write_readme(readme: Path, folder: Path) -> None:
-    """Write the results table between its two markers in the README, which is replaced at once or not at all.
+    """Write the results table between its two markers in the README, and the minutes of the notebooks into their table;
+    it is replaced at once or not at all.
 
     Raises:
         OSError: the disk is full, or the folder read-only.
         ValueError: the markers are missing, or a figure is.
     """
     text = readme.read_text(encoding="utf-8")
+    if MEASURED.exists():
+        text = write_minutes(text, json.loads(MEASURED.read_text(encoding="utf-8")))
     if START not in text or END not in text:
         raise ValueError(f"{readme.name} lacks the markers of the results table")
     try:

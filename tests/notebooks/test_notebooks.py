@@ -1,4 +1,5 @@
 """The stored notebooks: executed in order, clean, self-contained; and the gates that guard them can fail."""
+import json
 import os
 import re
 import signal
@@ -12,7 +13,8 @@ import pytest
 from bs4 import BeautifulSoup
 from conftest import ROOT
 from jupyter_client.kernelspec import get_kernel_spec
-from studies.results import END, START, Results, read_results, results_table, write_readme
+from studies.results import (END, MEASURED, START, Results, read_results, results_table, write_minutes,
+                             write_readme)
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 EVERY = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -252,6 +254,22 @@ def test_nbval_catches_a_broken_notebook(tmp_path, source, text, passes):
 def test_the_readme_shows_what_the_notebooks_computed():
     text = (ROOT / "README.md").read_text()
     assert text.split(START)[1].split(END)[0].strip() == results_table(read_results(ROOT / "notebooks"))
+
+
+def test_minutes_and_memory_are_those_that_were_measured():
+    readme, measured = (ROOT / "README.md").read_text(), json.loads(MEASURED.read_text())
+    assert set(measured["notebooks"]) == {path.stem for path in EVERY}
+    assert write_minutes(readme, measured) == readme
+    for path in NOTEBOOKS:
+        seconds = measured["notebooks"][path.stem]["seconds"]
+        stated = re.search(r"(about (\d+) minutes?|under 1 minute) of computing",
+                           nbformat.read(path, as_version=4).cells[0].source)
+        assert seconds < 60 if stated[2] is None else abs(int(stated[2]) - seconds / 60) < 0.75, (path.name, seconds)
+    two = sorted((found["peak_mib"] for found in measured["notebooks"].values()), reverse=True)[:2]
+    assert sum(two) < 4 * 1024, "two at once fit in 4 GB"
+    slower = {"notebooks": {"0_train_base_cnn": {"seconds": 301.0, "peak_mib": 5000}}}
+    row = next(line for line in write_minutes(readme, slower).split("\n") if "0_train_base_cnn" in line)
+    assert row.endswith("| 5 | 4.9 GB |")
 
 
 def test_the_readme_is_written_from_stored_figures(tmp_path):
