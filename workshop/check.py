@@ -128,7 +128,8 @@ def check_training(seconds: float) -> tuple[str, str]:
         start = start or time.perf_counter()  # from the end of the first step, which also sets things up
         steps, passed = steps + 1, time.perf_counter() - start
     accuracy, slower = evaluate(model, *images_and_answers(5_000, seed=2)), STEPS_PER_SECOND / (steps / passed)
-    minutes = max(2, json.loads(MEASURED.read_text())["seconds"] / 60 * slower)  # on a GPU, starting kernels and drawing remain
+    all_seconds = json.loads(MEASURED.read_text())["seconds"]
+    minutes = max(2, all_seconds / 60 * slower)  # on a GPU, starting kernels and drawing remain
     text = (f"{steps / passed:.0f} steps a second, accuracy {accuracy:.3f} on 5,000 held-out images after "
             f"{passed:.0f} s; all notebooks: about {minutes:.0f} minutes")
     if steps > 100 and accuracy < 0.6:
