@@ -23,14 +23,13 @@ from tqdm.auto import tqdm
 
 FOLDER = Path(__file__).resolve().parent
 MEASURED = FOLDER.parent / "studies" / "benchmarks" / "results" / "notebooks.json"  # written by make refresh
-PROBE = """import time
-try:
+PROBE = """try:
     import resource, sys
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 except ImportError:  # Windows
     import psutil
     peak = psutil.Process().memory_info().peak_wset / 2**20
-print(time.process_time(), peak)"""
+print(peak)"""
 PAGE = """{% extends "lab/index.html.j2" %}
 {% block data_png scoped %}
 {%- set alt = output | get_metadata("alt", "image/png") or "" -%}
@@ -99,12 +98,7 @@ def write_texts(into: Path) -> None:
 
 
 class Progress:
-    """One bar for all notebooks: how far each that runs is, and how long all will still take.
-
-    Args:
-        paths: all notebooks.
-        jobs: how many run at once.
-    """
+    """One bar for all notebooks, ``jobs`` at a time: how far each that runs is, and how long all will still take."""
 
     def __init__(self, paths: Sequence[Path], jobs: int) -> None:
         known = {name: found["seconds"] for name, found in read_measured()["notebooks"].items()}
@@ -144,7 +138,7 @@ class Progress:
 
 
 def read_measured() -> dict:
-    """What the last ``make refresh`` measured of each notebook: ``seconds``, ``cpu_seconds``, ``peak_mib``."""
+    """What the last ``make refresh`` measured of each notebook: ``seconds`` and ``peak_mib``."""
     return json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {"notebooks": {}}
 
 
@@ -152,7 +146,7 @@ def execute(path: Path, into: Path, progress: Progress) -> tuple[str, dict[str, 
     """Execute one notebook, and write it if every cell ran.
 
     Returns:
-        a line for the reader, and seconds, CPU seconds and peak memory in MiB; None in their place where a cell failed.
+        a line for the reader, and seconds and peak memory in MiB; None in their place where a cell failed.
     """
     start, name = time.perf_counter(), path.stem
     notebook = nbformat.read(path, as_version=4)
@@ -175,14 +169,14 @@ def execute(path: Path, into: Path, progress: Progress) -> tuple[str, dict[str, 
         where = f"{path.name} FAILED after {time.perf_counter() - start:.0f} s at cell {failed_cell(notebook)}"
         return "\n".join([where, *str(error).splitlines()[-25:]]), None
     notebook.cells.remove(probe)
-    cpu_seconds, peak_mib = map(float, probe.outputs[0].text.split())
+    peak_mib = float(probe.outputs[0].text)
     tidy(notebook)
     write_whole(into / path.name, nbformat.writes(notebook) + "\n")
     if into != path.parent:
         write_page(notebook, into / path.with_suffix(".html").name)
     seconds = time.perf_counter() - start
     return (f"{path.name:40s} {seconds:5.0f} s, {peak_mib:5.0f} MiB",
-            {"seconds": round(seconds, 1), "cpu_seconds": round(cpu_seconds, 1), "peak_mib": round(peak_mib)})
+            {"seconds": round(seconds, 1), "peak_mib": round(peak_mib)})
 
 
 def execute_all(paths: Sequence[Path], into: Path, jobs: int) -> dict[str, dict[str, float] | None]:
@@ -240,9 +234,12 @@ def main() -> int:
     seconds, failed = time.perf_counter() - start, [name for name, measured in found.items() if measured is None]
     print(f"{len(found) - len(failed)} notebooks in {seconds:.0f} s"
           + (f", {len(failed)} failed: {', '.join(failed)}" if failed else ""))
-    if into == FOLDER and not (arguments.notebooks or failed):
-        write_whole(MEASURED, json.dumps({"jobs": arguments.jobs, "seconds": round(seconds, 1),
-                                          "notebooks": dict(sorted(found.items()))}, indent=1) + "\n")
+    if into == FOLDER:
+        known = read_measured()
+        known["notebooks"] |= {name: measured for name, measured in found.items() if measured}
+        if not arguments.notebooks:
+            known |= {"jobs": arguments.jobs, "seconds": round(seconds, 1)}
+        write_whole(MEASURED, json.dumps(known, indent=1, sort_keys=True) + "\n")
     return int(bool(failed))
 
 
