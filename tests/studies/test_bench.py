@@ -178,7 +178,7 @@ def test_goals_that_are_missed_are_called_missed():
 def test_results_tell_machine_and_versions_but_no_names():
     assert {path.stem for path in RESULTS} >= {"steps", "steps_slow", "rotation", "growth", "everyday", "quality",
                                                "efficiency"}
-    for path in RESULTS:
+    for path in (path for path in RESULTS if path.stem != "notebooks"):  # that one is of notebooks/execute.py
         text = path.read_text(encoding="utf-8")
         assert all(f'"{key}"' in text for key in timing.machine()), path.name
         assert not re.search(r"hostname|[\"' ]/|\\\\|[A-Z]:\\|@|https?:", text), path.name
