@@ -22,7 +22,11 @@ from nbconvert import HTMLExporter
 from tqdm.auto import tqdm
 
 FOLDER = Path(__file__).resolve().parent
-MEASURED = FOLDER.parent / "studies" / "benchmarks" / "results" / "notebooks.json"  # written by make refresh
+sys.path.insert(0, str(FOLDER.parent))  # without make, nothing else puts it there
+
+from studies.results import MEASURED  # noqa: E402
+from utils.running.whole import write_whole  # noqa: E402
+
 PROBE = """try:
     import resource, sys
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
@@ -41,16 +45,6 @@ QUIET = "--IPKernelApp.log_level=ERROR"  # a kernel warns at each start that loc
 
 class Interrupted(Exception):
     """Whoever called wants an end."""
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def failed_cell(notebook: nbformat.NotebookNode) -> int:

@@ -5,7 +5,6 @@
 import argparse
 import copy
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from utils.das_utils import build_intervenable, das_train, iit_train
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import Score, score_alignment
 from utils.model_utils import evaluate, train
+from utils.running.whole import write_whole
 
 STUDY = Path(__file__).resolve().parent / "own_networks.csv"
 LAYERS, DIRECTIONS = ("hidden1", "hidden2", "hidden3"), (1, 2, 4, 8, 16)
@@ -155,9 +155,8 @@ EXPERIMENTS = {"mlp": run_mlp, "encoder": run_encoder, "failures": run_failures}
 
 def write_table(path: Path, rows: list[dict]) -> None:
     """Replace the table at once, so that a reader never sees half of it."""
-    part = path.with_suffix(".part")
-    pd.DataFrame(rows).sort_values(["experiment", "seed"], kind="stable").to_csv(part, index=False)
-    os.replace(part, path)
+    table = pd.DataFrame(rows).sort_values(["experiment", "seed"], kind="stable")
+    write_whole(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 def main() -> None:
@@ -176,7 +175,7 @@ def main() -> None:
         rows += [{"experiment": name, "seed": seed, "measure": measure, "value": f"{value:.5f}"}
                  for measure, value in EXPERIMENTS[name](seed).items()]
         write_table(arguments.out, rows)
-        arguments.out.with_suffix(".json").write_text(json.dumps(provenance, indent=2) + "\n")
+        write_whole(arguments.out.with_suffix(".json"), json.dumps(provenance, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Figures that a notebook leaves behind in its outputs, and the README's table that is written from them."""
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ import pandas as pd
 
 from studies import published
 from utils.data_utils import VARIABLE_NAMES
+from utils.running.whole import write_whole
 
 MIME = "application/vnd.iit-results+json"
 START, END = "<!-- results: written by make refresh -->", "<!-- end of results -->"
@@ -153,9 +153,4 @@ def write_readme(readme: Path, folder: Path) -> None:
     except KeyError as error:
         raise ValueError(f"no notebook stores the figure {error}") from error
     head, tail = text.split(START)[0], text.split(END)[1]
-    part = readme.with_name(f".{readme.name}.part")
-    try:
-        part.write_text(f"{head}{START}\n{table}\n{END}{tail}", encoding="utf-8")
-        os.replace(part, readme)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(readme, f"{head}{START}\n{table}\n{END}{tail}")

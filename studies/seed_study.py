@@ -5,8 +5,8 @@ the directions at the start, the pairs and their order. What is already in the f
 """
 import argparse
 import csv
+import io
 import json
-import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -36,6 +36,7 @@ from utils.measures.readout import correlate
 from studies.recipes import (RECIPES, TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED, base_cnn, measure_behavior,
                              measure_score, train_by_recipe)
 from utils.measures.response import dose_response, slope_and_correlation
+from utils.running.whole import write_whole
 
 STUDY = Path(__file__).resolve().parent / "seed_study.csv"
 FIELDS = ("experiment", "seed", "measure", "value")
@@ -172,13 +173,11 @@ def write_rows(path: Path, rows: list[dict]) -> None:
     """Replace the table at once, so that a reader never sees half of it."""
     order = list(EXPERIMENTS)
     rows = sorted(rows, key=lambda row: (order.index(row["experiment"]), int(row["seed"])))
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".study-") as folder:
-        new = Path(folder, path.name)
-        with new.open("w", newline="") as file:
-            writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-        new.replace(path)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, text.getvalue())
 
 
 def provenance() -> dict:
@@ -221,7 +220,7 @@ def main() -> None:
             rows += future.result()
             tasks.remove(futures[future])
             write_rows(arguments.out, rows)
-            arguments.out.with_suffix(".json").write_text(told)
+            write_whole(arguments.out.with_suffix(".json"), told)
             known = [(row["experiment"], float(row["value"])) for row in rows if row["measure"] == "cpu seconds"]
             seconds = seconds_left([e for e, _ in tasks], known) / arguments.jobs
             bar.set_postfix_str(f"about {seconds / 60:.0f} min left")

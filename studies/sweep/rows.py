@@ -1,10 +1,7 @@
 """What the sweep has recorded: a file for each cell, written whole or not at all, and the table of them."""
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from utils.checkpoint_utils import versions
+from utils.running.whole import write_whole
 from studies.sweep.cells import Cell, Settings, cell_from_dict
 
 SORTED_BY = ["method", "network", "coefficients", "layer", "variables", "directions", "behavior_weight", "seed"]
@@ -40,17 +38,7 @@ def read_row(path: Path) -> dict | None:
 def write_row(path: Path, row: dict) -> None:
     """Write a row whole or not at all; OSError if the disk is full."""
     row = json.loads(json.dumps(row))
-    part = path.with_suffix(".part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            json.dump({**row, "sha256": _digest(row)}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
+    write_whole(path, json.dumps({**row, "sha256": _digest(row)}))
 
 
 def table(cells: Sequence[Cell], folder: Path, settings: Settings) -> pd.DataFrame:
@@ -94,8 +82,5 @@ def write_table(found: pd.DataFrame, path: Path, settings: Settings, command: st
                   "failed": failed, "network_cpu_seconds": network_seconds(folder)}
     contents = {path: found.to_csv(index=False, float_format="%.5f", lineterminator="\n"),
                 path.with_suffix(".json"): json.dumps(provenance, indent=2) + "\n"}
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".sweep-") as temporary:
-        for target, content in contents.items():
-            part = Path(temporary, target.name)
-            part.write_text(content, encoding="utf-8")
-            os.replace(part, target)
+    for target, content in contents.items():
+        write_whole(target, content)
