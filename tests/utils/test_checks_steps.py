@@ -26,6 +26,16 @@ def swapped(base, source, Q):
     return base + (source - base) @ Q @ Q.T
 
 
+def take_step(optimizer, value, clear, backward, step):
+    """The end of each round of a learner's loop, or what of it they have."""
+    if clear:
+        optimizer.zero_grad()
+    if backward:
+        value.backward()
+    if step:
+        optimizer.step()
+
+
 def das(swap=swapped, directions=q_of, loss=bce, labels=None, what=lambda weight, rest: [weight], clear=True,
         backward=True, step=True, result=list, adam=torch.optim.Adam, anew=False, few=None, undo=False,
         trained=lambda weight: weight, keep=lambda loss: loss.item(), squeeze=True, once=False, after=lambda: None):
@@ -40,12 +50,7 @@ def das(swap=swapped, directions=q_of, loss=bce, labels=None, what=lambda weight
             logits = rest(swap(base, source, Q))
             y = y if labels is None else labels(rest, base, source)
             value = loss(logits.squeeze(1) if squeeze else logits, y)
-            if clear:
-                optimizer.zero_grad()
-            if backward:
-                value.backward()
-            if step:
-                optimizer.step()
+            take_step(optimizer, value, clear, backward, step)
             losses.append(keep(value))
         if undo:
             weight.data.copy_(first)
@@ -132,12 +137,7 @@ def iit(what=everything, total=lambda swap, plain: swap + plain, labels=lambda b
                 plain, new = plain.squeeze(1), new.squeeze(1)
             y_new, y_plain = labels(y_base, y_counterfactual)
             value = total(loss(new, y_new), loss(plain, y_plain))
-            if clear:
-                optimizer.zero_grad()
-            if backward:
-                value.backward()
-            if step:
-                optimizer.step()
+            take_step(optimizer, value, clear, backward, step)
             losses.append(keep(value))
         if undo:
             intervenable.model.load_state_dict(first)
