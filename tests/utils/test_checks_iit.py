@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F
 
 import pytest
-from exercise_checks import define_tests
+from exercise_checks import checks_of, define_tests
 
 from utils.checks import iit
 
 pytestmark = pytest.mark.slow("a check runs each of many solutions on many cases")
 
-CHECKS = {name: check for name, check in vars(iit).items() if name.startswith("check_")}
+CHECKS = checks_of(iit)
 bce = F.binary_cross_entropy_with_logits
 
 def joint(a=lambda s, y, b, y_base: bce(s, y), b=lambda s, y, b, y_base: bce(b, y_base), mix=lambda a, b, w: a + w * b):
@@ -361,4 +361,4 @@ WRONG = {
     ],
 }
 
-globals().update(define_tests(CHECKS, RIGHT, WRONG))
+globals().update(define_tests(CHECKS, "3", RIGHT, WRONG, tables=("check_ablation",)))

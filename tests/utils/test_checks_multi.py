@@ -3,8 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from check_rules import assert_sound, checks_of
-from exercise_checks import assert_diagnosed, cases
+from exercise_checks import checks_of, define_tests
 
 from utils.checks import multi
 
@@ -321,17 +320,4 @@ WRONG = {
     ],
 }
 
-
-@pytest.mark.parametrize("name, solution", cases(RIGHT))
-def test_right_solutions_pass(name, solution):
-    assert CHECKS[name](solution).startswith("Passed: ")
-
-
-@pytest.mark.parametrize("name, case", cases(WRONG))
-def test_each_mistake_gets_its_message(name, case):
-    assert_diagnosed(CHECKS[name], case)
-
-
-@pytest.mark.parametrize("name", CHECKS)
-def test_every_check_is_sound(name, monkeypatch):
-    assert_sound(CHECKS[name], 4, RIGHT[name], WRONG[name], monkeypatch)
+globals().update(define_tests(CHECKS, "4", RIGHT, WRONG))

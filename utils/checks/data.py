@@ -12,7 +12,7 @@ from utils.checks.parts.answers import (ANSWERS, HINTS, MIX, WRONG_GROUPS, WRONG
 from utils.checks.parts.shares import FLIPS, SHARE, WRONG_FLIPS, WRONG_SHARES, flips, share
 from utils.checks.parts.training import require_steps
 from utils.checks.tools.draws import require_uniform_draws
-from utils.checks.tools.running import Learner
+from utils.checks.tools.running import Learner, require_function
 from utils.checks.tools.variants import Wrong, as_numbers, examine
 
 # On the threshold in float32 and float64, in whatever order the products are added.
@@ -100,6 +100,8 @@ _ALL_SOURCES = ("All sources are the same image: this is single-source data for 
 
 def check_draw_pairs(f: Callable) -> str:
     """Exercise 1.2: ``f(n, num_images, rng)`` draws base and source, integer indices (n,) each."""
+    require_function(f)
+
     def many(n: int, num_images: int, k: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         drawn = [_one_pair(f(n, num_images, rng), n, num_images) for _ in range(k)]
         return drawn[0][0], np.stack([source for _, source in drawn])

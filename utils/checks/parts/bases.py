@@ -7,7 +7,7 @@ import torch
 
 from utils.checks.helpers import require
 from utils.checks.parts.models import NetworkLearner
-from utils.checks.tools.running import same
+from utils.checks.tools.running import require_function, same
 from utils.checks.tools.variants import as_numbers
 
 _NO_GRADIENT = "No gradient reaches the weight: do it all in torch, without detach, data, numpy or no_grad."
@@ -28,6 +28,7 @@ def _weights() -> list[torch.Tensor]:
 
 def require_bases(f: Callable) -> None:
     """Raise WrongAnswer unless ``f(weight (d, k))`` gives an orthonormal basis of the same space, differentiably."""
+    require_function(f)
     for weight in _weights():
         d, k = weight.shape
         shape = f"with (d, k) = ({d}, {k})"

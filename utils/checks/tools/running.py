@@ -173,6 +173,11 @@ def watched_call(f: Callable, args: Sequence, look: Callable[[], None] | None = 
         sys.settrace(None)
 
 
+def require_function(f: Any) -> None:
+    """Raise WrongAnswer for what cannot be called."""
+    require(callable(f), f"This is a {type(f).__name__}, not a function: pass the name of your function.")
+
+
 class Learner:
     """A learner's function that is called on copies; what goes wrong in it comes out as a WrongAnswer.
 
@@ -186,7 +191,7 @@ class Learner:
 
     def __init__(self, f: Callable, example: str, hints: dict[str, str] | None = None, random: str = "", lists:
                  bool = False) -> None:
-        require(callable(f), f"This is a {type(f).__name__}, not a function: pass the name of your function.")
+        require_function(f)
         self.f, self.example, self.hints, self.lists = f, example, hints or {}, lists
         self.random = random or "nothing is random here, and a seed that is set is set for everyone."
 
