@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -195,8 +196,11 @@ def execute_all(paths: Sequence[Path], into: Path, jobs: int) -> dict[str, dict[
         except KeyboardInterrupt:
             progress.stopped = True
             pool.shutdown(wait=False, cancel_futures=True)
-            for kernel in psutil.Process().children(recursive=True):
-                kernel.kill()
+            while not all(future.done() for future in started):  # a kernel may be about to start
+                for kernel in psutil.Process().children(recursive=True):
+                    with suppress(psutil.NoSuchProcess):
+                        kernel.kill()
+                time.sleep(0.1)
             raise
     return found
 
@@ -218,7 +222,8 @@ def main() -> int:
         return 1
     if into != FOLDER:
         write_texts(into)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell that starts it in the background ignores the first
+        signal.signal(number, signal.default_int_handler)
     start = time.perf_counter()
     try:
         found = execute_all(paths, into, arguments.jobs)
