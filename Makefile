@@ -96,14 +96,13 @@ slides: $(VENV)/.installed
 	$(BIN)/python workshop/slides.py --into build/slides
 
 book: $(VENV)/.installed-book
-	rm -rf build/book.part
-	$(BIN)/python -m sphinx -E -W --keep-going -q -c book -d build/book-cache . build/book.part
-	rm -rf build/book && mv build/book.part build/book
+	$(BIN)/python workshop/writing.py build/book \
+	  $(BIN)/python -m sphinx -E -W --keep-going -q -c book -d build/book-cache . FOLDER
 	@echo "Open build/book/index.html"
 
 epub: $(VENV)/.installed-book
-	rm -rf build/epub
-	$(BIN)/python -m sphinx -b epub -E -W --keep-going -q -c book -d build/book-cache . build/epub
+	$(BIN)/python workshop/writing.py build/epub \
+	  $(BIN)/python -m sphinx -b epub -E -W --keep-going -q -c book -d build/book-cache . FOLDER
 	@echo "build/epub/inducing-causal-structure.epub"
 
 explorer: $(VENV)/.installed-workshop

@@ -214,14 +214,18 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.jobs < 1:
         parser.error(f"--jobs must be at least 1, got {arguments.jobs}")
-    arguments.into.mkdir(parents=True, exist_ok=True)
     into = arguments.into.resolve()
     paths = [p.resolve() for p in arguments.notebooks] or sorted(FOLDER.glob("*.ipynb"))
     if not paths:
         print("There is no notebook to execute.")
         return 1
-    if into != FOLDER:
-        write_texts(into)
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        if into != FOLDER:
+            write_texts(into)
+    except OSError as error:
+        print(error)
+        return 1
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell that starts it in the background ignores the first
         signal.signal(number, signal.default_int_handler)
     start = time.perf_counter()

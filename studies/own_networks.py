@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from filelock import FileLock
 from torch import nn
 from tqdm.auto import tqdm
 
@@ -22,6 +23,7 @@ from utils.das_utils import build_intervenable, das_train, iit_train
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import Score, score_alignment
 from utils.model_utils import evaluate, train
+from utils.running.files import locked
 from utils.running.whole import write_whole
 
 STUDY = Path(__file__).resolve().parent / "own_networks.csv"
@@ -165,17 +167,24 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=STUDY)
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
-    rows = pd.read_csv(arguments.out, dtype={"value": str}).to_dict("records") if arguments.out.exists() else []
+    # two would write over each other's rows
+    with locked(FileLock(arguments.out.with_name(f".{arguments.out.name}.lock"), timeout=0)):
+        fill(arguments.out, arguments.seeds)
+
+
+def fill(path: Path, seeds: int) -> None:
+    """Run what the table lacks, and write it after each experiment."""
+    rows = pd.read_csv(path, dtype={"value": str}).to_dict("records") if path.exists() else []
     done = {(row["experiment"], row["seed"]) for row in rows}
     provenance = {"command": "python -m studies.own_networks", "data": SIZES, "pairs": PAIRS, "mlp": MLP_RECIPE,
                   "encoder": ENCODER_RECIPE, "DAS": DAS, "IIT": IIT, "encoder IIT": ENCODER_IIT,
                   "failures": FAILURES, "versions": versions()}
-    tasks = [(name, seed) for seed in range(arguments.seeds) for name in EXPERIMENTS if (name, seed) not in done]
+    tasks = [(name, seed) for seed in range(seeds) for name in EXPERIMENTS if (name, seed) not in done]
     for name, seed in tqdm(tasks, desc="Study"):
         rows += [{"experiment": name, "seed": seed, "measure": measure, "value": f"{value:.5f}"}
                  for measure, value in EXPERIMENTS[name](seed).items()]
-        write_table(arguments.out, rows)
-        write_whole(arguments.out.with_suffix(".json"), json.dumps(provenance, indent=2) + "\n")
+        write_table(path, rows)
+        write_whole(path.with_suffix(".json"), json.dumps(provenance, indent=2) + "\n")
 
 
 if __name__ == "__main__":

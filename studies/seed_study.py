@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from tqdm.auto import tqdm
 
 from studies.anatomy import STEPS, run_anatomy
@@ -36,6 +37,7 @@ from utils.measures.readout import correlate
 from studies.recipes import (RECIPES, TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED, base_cnn, measure_behavior,
                              measure_score, train_by_recipe)
 from utils.measures.response import dose_response, slope_and_correlation
+from utils.running.files import locked
 from utils.running.whole import write_whole
 
 STUDY = Path(__file__).resolve().parent / "seed_study.csv"
@@ -209,20 +211,29 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--experiments", nargs="*", default=list(EXPERIMENTS))
     arguments = parser.parse_args()
-    rows, told = read_rows(arguments.out), json.dumps(provenance(), indent=2) + "\n"
+    # two would write over each other's rows
+    with locked(FileLock(arguments.out.with_name(f".{arguments.out.name}.lock"), timeout=0)):
+        fill(arguments.out, arguments.experiments, arguments.seeds, arguments.jobs)
+
+
+def fill(path: Path, experiments: list[str], seeds: int, jobs: int) -> None:
+    """Run what the table lacks, and write it after each experiment."""
+    rows = read_rows(path)
     done = {(row["experiment"], int(row["seed"])) for row in rows}
-    tasks = [(e, s) for s in range(arguments.seeds) for e in arguments.experiments
+    tasks = [(e, s) for s in range(seeds) for e in experiments
              if (e, s) not in done and not (e.startswith("anatomy") and s >= ANATOMY_SEEDS)]
-    with (ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool,
+    if tasks and not rows:  # first what the rows will depend on, so that none is left without it
+        write_rows(path, [])
+        write_whole(path.with_suffix(".json"), json.dumps(provenance(), indent=2) + "\n")
+    with (ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool,
           tqdm(total=len(done) + len(tasks), initial=len(done), desc="Study") as bar):
         futures = {pool.submit(run, *task): task for task in tasks}
         for future in as_completed(futures):
             rows += future.result()
             tasks.remove(futures[future])
-            write_rows(arguments.out, rows)
-            write_whole(arguments.out.with_suffix(".json"), told)
+            write_rows(path, rows)
             known = [(row["experiment"], float(row["value"])) for row in rows if row["measure"] == "cpu seconds"]
-            seconds = seconds_left([e for e, _ in tasks], known) / arguments.jobs
+            seconds = seconds_left([e for e, _ in tasks], known) / jobs
             bar.set_postfix_str(f"about {seconds / 60:.0f} min left")
             bar.update()
 

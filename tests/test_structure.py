@@ -24,7 +24,7 @@ MAY_IMPORT = {"utils": {"utils"}, "studies": {"studies", "utils"}, "workshop": {
 OURS = {*MAY_IMPORT, "tests"}
 LAYERS = (  # each imports only from those before it
     "utils", "utils.validation", "utils.data_utils", "utils.counterfactual_data_utils", "utils.ceiling_utils",
-    "utils.running.guard", "utils.running.files", "utils.running.whole", "utils.model_utils", "utils.checkpoint_utils",
+    "utils.running.guard", "utils.running.whole", "utils.running.files", "utils.model_utils", "utils.checkpoint_utils",
     "utils.interventions.rotation", "utils.interventions.layers", "utils.interventions.rotated_space",
     "utils.interventions.build", "utils.interventions.passes", "utils.interventions.checkpoints",
     "utils.das_utils",

@@ -1,9 +1,9 @@
 """Saving and loading networks with their provenance, and the recipe of the base CNN that ships.
 
-Several people may share one folder: a save locks out other saves, and a load waits for a save to come to its end.
-"""
+Several people may share one folder: a save locks out other saves, and a load waits for a save to end."""
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -23,7 +23,8 @@ from filelock import FileLock
 from utils import __version__
 from utils.data_utils import causal_model, create_dataset
 from utils.model_utils import PyTorchCNN, evaluate, find_device, train
-from utils.running.files import load_weights, locked, pack_weights, unpack_weights, validate_size
+from utils.running.files import MOST_BYTES, load_weights, locked, pack_weights, unpack_weights, validate_file
+from utils.running.whole import naming
 
 MODEL_FOLDER = Path(__file__).resolve().parent.parent / "pytorch_models"
 BASE_CNN = MODEL_FOLDER / "base_cnn.pth"
@@ -48,15 +49,19 @@ def _patiently(attempt: Callable[[], Any], *errors: type[Exception]) -> Any:
     return attempt()
 
 
-def _replace_together(contents: dict[Path, bytes]) -> None:
-    """Write several files of one folder, each by renaming; if one fails, all are as they were before.
+def _provenance_file(path: Path, content: bytes) -> Path:
+    """Where the provenance of these weights is: beside them, or where a save that was killed midway has left it."""
+    beside, digest = path.with_suffix(".json"), hashlib.sha256(content).hexdigest().encode()
+    there = [beside, *path.parent.glob(f".saving-*/new-{glob.escape(beside.name)}")]
+    return next((told for told in there if told.is_file() and told.stat().st_size <= MOST_BYTES[".json"]
+                 and digest in told.read_bytes()), beside)
 
-    A lock keeps other processes waiting, up to 30 s. It lies in the folder: machines that share it have each their
-    own temporary folder.
-    """
+
+def _replace_together(contents: dict[Path, bytes]) -> None:
+    """Rename weights and provenance into place, both or none; a lock keeps other processes waiting, up to 30 s."""
     first = next(iter(contents))
     lock = first.parent / f".saving-{first.stem}.lock"
-    with locked(FileLock(lock, timeout=30, mode=0o666)), contextlib.ExitStack() as last:
+    with locked(FileLock(lock, timeout=30, mode=0o666)), naming(first), contextlib.ExitStack() as last:
         if os.name == "posix":  # on Windows filelock removes the file; who waits for a removed one takes the next
             last.callback(lock.unlink, missing_ok=True)
         staging = Path(last.enter_context(tempfile.TemporaryDirectory(dir=first.parent, prefix=".saving-")))
@@ -68,8 +73,7 @@ def _replace_together(contents: dict[Path, bytes]) -> None:
         for path in contents:
             old = staging / f"old-{path.name}"
             undo.callback(*((os.replace, old, path) if old.exists() else (path.unlink, True)))
-            # Windows refuses as long as someone reads the old file
-            _patiently(partial(os.replace, staging / f"new-{path.name}", path), PermissionError)
+            _patiently(partial(os.replace, staging / f"new-{path.name}", path), PermissionError)  # Windows: it is read
         undo.pop_all()
 
 
@@ -81,17 +85,15 @@ def _validate_path(path: str | Path) -> Path:
 
 
 def _read(path: Path) -> tuple[bytes, dict[str, Any]]:
-    """Weights and provenance; between the two renames of a save they do not fit each other."""
-    for needed in (path, path.with_suffix(".json")):
-        if not needed.is_file():
-            raise FileNotFoundError(f"checkpoint file {needed.name} is missing in {needed.parent.name}")
-        validate_size(needed)
+    """Weights and provenance, which do not fit each other where either is damaged or foreign."""
+    validate_file(path)
+    content = path.read_bytes()
+    validate_file(told := _provenance_file(path, content))
     try:
-        provenance = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        provenance = json.loads(told.read_text(encoding="utf-8"))
         expected = provenance["sha256"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path.with_suffix('.json').name} is no provenance file") from error
-    content = path.read_bytes()
+        raise ValueError(f"{told.name} is no provenance file") from error
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
         raise ValueError(f"{path.name} is damaged or foreign: SHA-256 is {found[:12]}..., not {str(expected)[:12]}...")
@@ -111,8 +113,7 @@ def save_checkpoint(model: torch.nn.Module, path: str | Path, provenance: dict[s
 
     Raises:
         ValueError: the path does not end in .pth, or the provenance is no JSON.
-        TypeError: the provenance is no dict.
-        FileNotFoundError: the folder is missing.
+        TypeError, FileNotFoundError: the provenance is no dict; the folder is missing.
     """
     path = _validate_path(path)
     if not isinstance(provenance, dict):
@@ -187,8 +188,7 @@ def load_checkpoint(path: str | Path, device: torch.device | None = None) -> tup
         the network in eval mode, and its provenance.
 
     Raises:
-        FileNotFoundError: one of the two files is missing.
-        ValueError: the weights are not those of the provenance, are damaged, or belong to another network.
+        FileNotFoundError, ValueError: as for ``read_weights``; or the weights belong to another network.
     """
     weights, provenance = read_weights(path)
     with torch.inference_mode(False), torch.random.fork_rng(devices=[]):

@@ -3,7 +3,9 @@ import errno
 import json
 import hashlib
 import io
+import itertools
 import os
+import re
 import time
 import zipfile
 
@@ -12,13 +14,14 @@ import pytest
 import torch
 from filelock import FileLock, Timeout
 from own_networks import Mlp, numbers, same
+from torch.utils.flop_counter import FlopCounterMode
 
 from utils import model_utils
 from utils.checkpoint_utils import load_checkpoint, read_weights, save_checkpoint
 from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import das_train, iit_predict, iit_train
 from utils.data_utils import causal_model, create_dataset
-from utils.interventions import rotation
+from utils.interventions import rotated_space, rotation
 from utils.interventions.build import build_intervenable
 from utils.measure_utils import score_alignment
 from utils.model_utils import PyTorchCNN, find_device, predict, train
@@ -195,9 +198,25 @@ def test_many_directions_start_orthonormal(n, m):
 
 def test_thousands_of_directions_say_what_they_cost_and_start_soon():
     begun = time.perf_counter()
-    with pytest.warns(UserWarning, match="4,096 directions of the 12,544 neurons of conv1 cost 1.7 TFLOP and 1.8 GB"):
+    with pytest.warns(UserWarning, match="4,096 directions of the 12,544 neurons of conv1 take 421 billion .*4,096 "
+                                         "times as many as 64, and about 1.8 GB"):
         build_intervenable(PyTorchCNN(), "conv1", 4096)
     assert time.perf_counter() - begun < 15
+
+
+def test_the_multiplications_that_are_told_are_those_that_torch_counts(monkeypatch):
+    monkeypatch.setattr(rotated_space, "SLOW", 0)
+    counted = {}
+    for steps, batch_size in itertools.product((1, 2), (1, 2)):
+        with pytest.warns(UserWarning, match="billion multiplications a training step") as told:
+            intervenable = build_intervenable(PyTorchCNN(), "conv1", 512)
+        with FlopCounterMode(display=False) as counter:
+            das_train(intervenable, pool=POOL, num_steps=steps, batch_size=batch_size)
+        counted[steps, batch_size] = counter.get_total_flops() / 2  # a multiplication and an addition
+    one, two = (counted[2, batch_size] - counted[1, batch_size] for batch_size in (1, 2))
+    of_directions = 2 * one - two  # in a step, what does not grow with the batch
+    assert re.search("take 7 billion .* 64 times as many as 64", str(told[0].message))
+    assert of_directions == pytest.approx(7e9, rel=0.1)
 
 
 def test_more_directions_than_memory_are_refused(monkeypatch):

@@ -114,6 +114,29 @@ def test_a_damaged_file_is_still_reported_soon(saved):
     assert time.perf_counter() - start < 3  # 0.6 s where nothing else runs
 
 
+@pytest.mark.skipif(os.name != "posix", reason="forks")
+@pytest.mark.parametrize("suffix", [".pth", ".json"])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_save_that_is_killed_at_its_second_rename_is_whole(tmp_path, suffix, there):
+    """The weights are new and the provenance beside them is old, or missing: the save has left the right one behind."""
+    path = tmp_path / "net.pth"
+    if there:
+        C.save_checkpoint(new_model(0), path, {"seed": 0})
+    pid = os.fork()
+    if not pid:
+        replace = os.replace
+        C.os.replace = lambda old, new: os._exit(9) if Path(new).suffix == suffix else replace(old, new)
+        C.save_checkpoint(new_model(1), path, {"seed": 1})
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 9 << 8
+    if suffix == ".json" or there:
+        seed = int(suffix == ".json")
+        model, provenance = C.load_checkpoint(path, CPU)
+        assert provenance["seed"] == seed and same(model, new_model(seed))
+    C.save_checkpoint(new_model(2), path, {"seed": 2})
+    assert C.load_checkpoint(path, CPU)[1]["seed"] == 2
+
+
 def test_a_save_in_the_midst_of_another_waits(saved, monkeypatch):
     """Else weights of the second would get the provenance of the first."""
     replace, midst = os.replace, threading.Event()

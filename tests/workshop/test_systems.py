@@ -49,6 +49,15 @@ def test_windows_lines_mean_the_same_in_powershell():
     assert not [line for line in LINES["systems"] if not re.fullmatch(r"[\w./= -]+", line)]
 
 
+def test_what_readers_on_windows_type_means_the_same_in_powershell():
+    """The README's lines without make, with its two replacements; a pattern of files is left to the program there."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = re.search(r"\*\*Without make\.\*\*.*?```\n(.*?)```", readme, re.DOTALL)[1].splitlines()
+    windows = [line.replace("python3", "python").replace(".venv/bin/", ".venv\\Scripts\\") for line in lines]
+    assert len(windows) == 4 and all(re.fullmatch(r"[\w.\\/ *-]+", line) for line in windows)
+    assert all(line.startswith(("python ", ".venv\\Scripts\\")) for line in windows)
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("job", LINES)
 def test_the_shells_read_every_line(job, shell):

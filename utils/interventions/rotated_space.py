@@ -17,7 +17,7 @@ with contextlib.redirect_stdout(io.StringIO()):  # pyvene prints an advertisemen
     import pyvene as pv
 from pyvene.models.intervenable_modelcard import type_to_dimension_mapping  # noqa: E402
 
-SLOW = 1e11  # operations for the directions of one step, from which on one is warned
+SLOW = 2.5e10  # multiplications for the directions of one step, from which on one is warned
 
 # pyvene looks a component's size up by the class of the model; the first proposal that is not None counts.
 type_to_dimension_mapping[PyTorchCNN] = {
@@ -151,11 +151,11 @@ def announce_cost(neurons: int, directions: int, layer: str) -> None:
     """A UserWarning where it takes long to keep the directions orthonormal at each step; ValueError where they need
     more memory than there is: for themselves, their gradient, Adam, the step back and what comes between."""
     validate_memory(directions, "intervention_size * num_sources", 9 * 4 * neurons)
-    operations = 8 * neurons * directions**2  # two products of the size of the directions' Gram matrix, and back
-    if operations > SLOW:
-        warnings.warn(f"{directions:,} directions of the {neurons:,} neurons of {layer} cost {operations / 1e12:,.1f} "
-                      f"TFLOP and {9 * 4e-9 * neurons * directions:,.1f} GB at each training step, where a CPU does "
-                      "about 0.05 TFLOP a second; 64 directions are enough for most variables", stacklevel=3)
+    count = 2 * neurons * directions**2  # of the size of the directions' Gram matrix, and back
+    if count > SLOW:
+        warnings.warn(f"{directions:,} directions of the {neurons:,} neurons of {layer} take {count / 1e9:,.0f} "
+                      f"billion multiplications a training step to stay orthonormal, {(directions / 64)**2:,.0f} times "
+                      f"as many as 64, and about {9 * 4e-9 * neurons * directions:,.1f} GB", stacklevel=3)
 
 
 def as_slice(columns: list[int]) -> list[int] | slice:

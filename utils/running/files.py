@@ -1,13 +1,14 @@
 """Locks that say where they cannot be had, and weights as bytes, also those of unknown origin."""
 import contextlib
-import errno
 import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from filelock import BaseFileLock, Timeout
+from filelock import BaseFileLock
+
+from utils.running.whole import naming
 
 MOST_BYTES = {".pth": 4 * 2**30, ".json": 2**20}  # of a file that is read
 
@@ -20,22 +21,17 @@ def locked(lock: BaseFileLock) -> Iterator[None]:
         Timeout: another process has held it all the time.
         OSError: it cannot be had at all, as on some network drives; nothing is waited for.
     """
-    try:
-        lock.acquire()
-    except Timeout:
-        raise
-    except (OSError, NotImplementedError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise OSError(getattr(error, "errno", None) or errno.ENOLCK, f"this file cannot be locked ({reason}): take a "
-                      "folder that you may write to, on a disk that lets files be locked", lock.lock_file) from error
-    try:
+    with naming(lock.lock_file, "this file cannot be locked ({}): take a folder that you may write to, on a disk that "
+                "lets files be locked"):
+        held = lock.acquire()
+    with held:
         yield
-    finally:
-        lock.release()
 
 
-def validate_size(path: Path) -> None:
-    """Raise ValueError where a file is larger than ``MOST_BYTES`` of its suffix."""
+def validate_file(path: Path) -> None:
+    """Raise FileNotFoundError where there is no such file, ValueError where it is larger than ``MOST_BYTES``."""
+    if not path.is_file():
+        raise FileNotFoundError(f"checkpoint file {path.name} is missing in {path.parent.name}")
     if (size := path.stat().st_size) > (most := MOST_BYTES[path.suffix]):
         raise ValueError(f"{path.name} must have at most {most:,} bytes, it has {size:,}")
 
