@@ -3,7 +3,6 @@
 Blocks are those of a model from ``build_intervenable``; ``variables[i]`` is the variable that block i should hold.
 """
 from collections.abc import Callable, Sequence
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -13,28 +12,30 @@ from utils.counterfactual_data_utils import validate_dataset
 from utils.das_utils import iit_predict
 from utils.data_utils import (COEFFICIENTS, VARIABLE_NAMES, CausalModel, as_causal_model, find_turn,
                               intervene_on_labels, random_state, render_images)
-from utils.interventions.build import (build_intervenable, get_basis, get_intervention, get_layer,
-                                       one_source_subspaces)
-from utils.interventions.layers import find_layer, flatten_neurons, record
+from utils.interventions.build import get_basis, get_intervention, get_layer, validate_intervenable
+from utils.interventions.layers import find_layer, flatten_neurons, record, restore_neurons
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import draw_pairs
-from utils.model_utils import predict, to_answers, validate_batch
+from utils.measures.response import answer_changes
+from utils.model_utils import predict, to_answers, to_probabilities, validate_batch
 from utils.running.guard import evaluating
 from utils.validation import validate_count, validate_values, validate_variables
 
 
-def _answers(probabilities: torch.Tensor) -> np.ndarray:
-    return to_answers(probabilities).numpy()
+def _answers(logits: torch.Tensor) -> np.ndarray:
+    return to_answers(to_probabilities(logits)).numpy()
 
 
-def swap_blocks(
-    intervenable: pv.IntervenableModel, X_base: torch.Tensor, X_source: torch.Tensor, blocks: Sequence[int]
-) -> torch.Tensor:
-    """Probabilities (n,) or (n, c) when the named blocks of the shared basis all come from one source; inputs
-    (n, ...)."""
-    X_sources = X_source[None].expand(len(intervenable.interventions), *X_source.shape)
-    subspaces = one_source_subspaces(intervenable, blocks, len(X_base))
-    return iit_predict(intervenable, X_base, X_sources, subspaces=subspaces)
+def swap_each(
+    intervenable: pv.IntervenableModel, X_base: torch.Tensor, X_source: torch.Tensor, choices: Sequence[Sequence[int]],
+) -> list[np.ndarray]:
+    """Answers (n,) when the blocks of each choice all come from one source; inputs (n, ...)."""
+    validate_intervenable(intervenable)
+    X_base, X_source = (validate_batch(X, intervenable.model, "images") for X in (X_base, X_source))
+    intervention = get_intervention(intervenable)
+    logits = answer_changes(intervenable, X_base, X_source, lambda here, there: [
+        intervention(here, there, [list(blocks)] * len(here)) for blocks in choices], len(choices))
+    return [_answers(found) for found in logits]
 
 
 def cross_matrix(
@@ -56,8 +57,8 @@ def cross_matrix(
     z_base, z_source = labels[pairs.base], labels[pairs.sources]
     targets = [answer(intervene_on_labels(z_base, z_source, [[j]])) for j in range(labels.shape[1])]
     every, flips = [], []
-    for block in range(len(intervenable.interventions)):
-        right = [_answers(swap_blocks(intervenable, X_base, X_source[0], [block])) == y for y in targets]
+    for swapped in swap_each(intervenable, X_base, X_source[0], [[i] for i in range(len(intervenable.interventions))]):
+        right = [swapped == y for y in targets]
         every.append([r.mean() for r in right])
         flips.append([r[y != pairs.y_base].mean() if (y != pairs.y_base).any() else np.nan
                       for r, y in zip(right, targets)])
@@ -119,8 +120,8 @@ def cause_isolate(
     X, rows = torch.from_numpy(images), []
     for block, variable in enumerate(variables):
         base, source = draw_isolating_pairs(labels, variable, n, seed=seed)
-        swapped = swap_blocks(intervenable, X[base], X[source], [block])
-        isolate = (_answers(swapped) == _answers(predict(intervenable.model, X[base]))).mean()
+        swapped, plain = swap_each(intervenable, X[base], X[source], [[block], []])
+        isolate = (swapped == plain).mean()
         cause = flips[block, variable]
         name = names[variable] if variable < len(names) else f"variable {variable}"
         rows.append({"variable": name, "cause": cause, "isolate": isolate,
@@ -154,7 +155,7 @@ def self_consistency(
     own = predict(intervenable.model, rendered)
     if len(own) != n:
         raise ValueError(f"render must make an input for each of {n} counterfactuals, got {len(own)}")
-    return float((_answers(iit_predict(intervenable, X_base, X_sources)) == _answers(own)).mean())
+    return float((to_answers(iit_predict(intervenable, X_base, X_sources)) == to_answers(own)).float().mean())
 
 
 def complement_iia(
@@ -174,10 +175,10 @@ def complement_iia(
     aligned = validate_variables(variables, labels.shape[1])
     pairs = draw_pairs(labels, [[0]], n, coefficients, seed=seed, causal_model=causal_model)
     X_base, X_source = pairs.images(images)
-    swapped = swap_blocks(intervenable, X_source[0], X_base, range(len(intervenable.interventions)))
+    swapped, = swap_each(intervenable, X_source[0], X_base, [range(len(intervenable.interventions))])
     z_base, z_source = labels[pairs.base], labels[pairs.sources[0]]
     target = as_causal_model(causal_model, coefficients)(intervene_on_labels(z_source, z_base[None], [aligned]))
-    right, flip = _answers(swapped) == target, target != pairs.y_base
+    right, flip = swapped == target, target != pairs.y_base
     return {"iia": float(right.mean()), "flip_iia": float(right[flip].mean()) if flip.any() else float("nan"), "n": n}
 
 
@@ -199,21 +200,22 @@ def unaligned_effects(
     units = min(validate_count(units, "units"), basis.shape[0] - basis.shape[1])
     if units <= 0:
         return np.empty(0)
-    model, layer = intervenable.model, cast(str, get_layer(intervenable))  # find_layer refuses None
-    X = validate_batch(images, model, "images")
-    with evaluating(model), torch.random.fork_rng(devices=[]):
-        flat = flatten_neurons(record(model, find_layer(model, layer), X[:1000])[0], position).to(basis)
+    model, X = intervenable.model, validate_batch(images, intervenable.model, "images")
+    with evaluating(model):
+        seen = record(model, find_layer(model, get_layer(intervenable)), X[:1000])[0]
+        flat = flatten_neurons(seen, position).to(basis)
         flat = flat - flat.mean(dim=0)
-        flat = flat - flat @ basis @ basis.T
-        directions = torch.linalg.svd(flat, full_matrices=False)[2][:units].T
-        single = build_intervenable(model, layer, units, example=X[:1], position=position)
-    intervention = get_intervention(single)
-    intervention.rotate_layer.weight = directions.contiguous().to(get_basis(single))
-    intervention.subspace_partition = [[unit] for unit in range(units)]
+        directions = torch.linalg.svd(flat - flat @ basis @ basis.T, full_matrices=False)[2][:units]
+
+    def swap_units(here: torch.Tensor, there: torch.Tensor) -> list[torch.Tensor]:
+        base, source = (flatten_neurons(output, position).to(basis) for output in (here, there))
+        change = (source - base) @ directions.T
+        return [restore_neurons(base + change[:, [i]] * unit, here, position) for i, unit in enumerate(directions)]
+
     pairs = draw_pairs(labels, [[0]], 3 * n, seed=seed, causal_model=causal_model)
     differ = np.flatnonzero(pairs.y_sources[0] != pairs.y_base)[:n]
     if len(differ) == 0:
         raise ValueError("labels must hold inputs to which the causal model answers differently, found none")
     X_base, X_source = X[pairs.base[differ]], X[pairs.sources[0][differ]]
-    answers = [_answers(swap_blocks(single, X_base, X_source, [unit])) for unit in range(units)]
-    return np.array([(answer != pairs.y_base[differ]).mean() for answer in answers])
+    logits = answer_changes(intervenable, X_base, X_source, swap_units, len(directions))
+    return np.array([(_answers(found) != pairs.y_base[differ]).mean() for found in logits])
