@@ -1,107 +1,95 @@
-"""The study of an alignment map that is too strong, for notebook 5: ``make controls`` writes maps.csv beside this file.
+"""The study of controls behind notebook 5: ``make controls`` writes controls.csv beside this file.
 
-One row a figure: experiment (network and map), seed, measure, value. What is in the table is not run again.
+One row a figure: experiment, seed, measure, value. What is in the table is not run again.
 """
 import argparse
 import json
 import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-from torch import nn
-from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from studies.controls.coupling import build_coupled
+from studies.controls import maps
+from studies.controls.subspaces import ablate, causal_ablation, comparison_bases, transplant
 from studies.own_networks import write_table
-from studies.recipes import TEST_IMAGES, TEST_SEED, TRAIN_SEED, base_cnn
+from studies.recipes import (RECIPES, TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED, base_cnn, train_by_recipe)
+from studies.seed_study import DAS_STEPS, fit_das
 from studies.sweep.rows import seconds_left
-from utils.ceiling_utils import bayes_ceiling
 from utils.checkpoint_utils import BASE_CNN, BASE_RECIPE, load_checkpoint, versions
 from utils.counterfactual_data_utils import PairPool
-from utils.das_utils import das_train, iit_predict
-from utils.data_utils import causal_model, create_dataset
-from utils.interventions.layers import record
+from utils.das_utils import das_train
+from utils.data_utils import VARIABLE_NAMES, create_dataset
+from utils.interventions.checkpoints import load_intervenable, shipped_path
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import score_alignment
-from utils.model_utils import PyTorchCNN, predict, to_answers
-from utils.running.guard import evaluating
 from utils.running.whole import write_whole
 
-STUDY = Path(__file__).resolve().parent / "maps.csv"
-VARIABLES = ((0,), (1,), (2,))
-IMAGES, PAIRS = {"train": 20_000, "test": TEST_IMAGES}, 10_000
-DIRECTIONS, SIZE = 64, 16
-MAPS = {"rotation": {"layers": 0}, "coupling": {"layers": 6, "hidden": 128}}
-TRAINING = {"num_steps": 2400, "batch_size": 128, "reorderings": 2}
-RATES = {"rotation": 1e-2, "coupling": 3e-3}
-NETWORKS = ("base", "untrained")
+STUDY = Path(__file__).resolve().parent / "controls.csv"
+SEEDS = 3
+ABLATED, DRAWS, CALIBRATION, PAIRS = 5_000, 10, 100, 10_000
+DAS: dict[str, Any] = {"num_steps": 300, "batch_size": 128, "reorderings": 2}
 
 
-class FromConv3(nn.Module):
-    """What a ``PyTorchCNN`` does from conv3's output (b, 64, 7, 7) on: the rest stays as it is, so it runs once."""
-
-    def __init__(self, model: PyTorchCNN) -> None:
-        super().__init__()
-        self.conv3, self.fc1, self.fc2 = nn.Identity(), model.fc1, model.fc2
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Activations to logits (b, 1)."""
-        return self.fc2(F.relu(self.fc1(F.relu(self.conv3(x)).flatten(1))))
+@cache
+def aligned_network(name: str, seed: int) -> pv.IntervenableModel:
+    """IIT by a recipe of ``RECIPES``; that of seed 0 is the one that ships."""
+    if seed == 0:
+        return load_intervenable(shipped_path(name))[0]
+    return train_by_recipe(name, *create_dataset(TRAIN_IMAGES, seed=TRAIN_SEED), seed)[0]
 
 
-def draw_activations(model: PyTorchCNN, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """What conv3 makes of n images, float32 (n, 64, 7, 7), and their labels (n, 3)."""
-    images, labels = create_dataset(n, seed=seed)
-    with evaluating(model):
-        found = [record(model, model.conv3, X)[0] for X in torch.from_numpy(images)[:, None].split(1000)]
-    return torch.cat(found).contiguous().numpy(), labels
+def run_ablation(method: str, seed: int) -> dict[str, float]:
+    """Is the subspace of circularity and color at conv1 needed? By IIT, or by DAS on the base network."""
+    recipe, (images, labels) = RECIPES["single"], create_dataset(TEST_IMAGES, seed=TEST_SEED)
+    if method == "IIT":
+        intervenable = aligned_network("single", seed)
+    else:
+        intervenable = recipe.build(base_cnn(seed), seed)
+        pool = PairPool(*create_dataset(TRAIN_IMAGES, seed=TRAIN_SEED), recipe.variables)
+        das_train(intervenable, pool=pool, seed=seed, **DAS)
+    bases = comparison_bases(intervenable, torch.from_numpy(images[:1000])[:, None], DRAWS, seed)
+    causal = causal_ablation(labels, recipe.variables[0], PAIRS)
+    score = score_alignment(intervenable, images, labels, recipe.variables, PAIRS, 0)
+    return (ablate(intervenable, images, labels, bases, ABLATED, seed)
+            | {f"{way} causal model": share for way, share in causal.items()} | {"iia": score.iia, "keep": score.keep})
 
 
-def fit_map(
-    model: nn.Module, layer: str, images: np.ndarray, labels: np.ndarray, name: str, seed: int,
-    num_steps: int = TRAINING["num_steps"],
-) -> pv.IntervenableModel:
-    """DAS for three sources with one of ``MAPS``; the network is frozen. Inputs (n, ...), labels (n, 3)."""
-    torch.manual_seed(seed)
-    intervenable = build_coupled(model, layer, torch.from_numpy(images[:1000]), directions=DIRECTIONS,
-                                 intervention_size=SIZE, num_sources=len(VARIABLES), **MAPS[name])
-    pool = PairPool(images, labels, VARIABLES, causal_model=causal_model)
-    das_train(intervenable, pool=pool, num_steps=num_steps, batch_size=TRAINING["batch_size"],
-              reorderings=TRAINING["reorderings"], lr=RATES[name], seed=seed)
-    return intervenable
+def run_transplant(seed: int) -> dict[str, float]:
+    """Coordinates at fc1 into the network of a seed: its own, and those of networks of the other seeds."""
+    target, (images, labels) = aligned_network("three", seed), create_dataset(TEST_IMAGES, seed=TEST_SEED)
+    train = create_dataset(TRAIN_IMAGES, seed=TRAIN_SEED)
+    sources = {"own": target} | {f"seed {other}": aligned_network("three", other)
+                                 for other in range(SEEDS) if other != seed}
+    sources["no alignment"] = fit_das(base_cnn(seed), *train, seed)
+    return {f"{name}, {way} {variable}": float(share)
+            for name, source in sources.items() for way, count in (("raw", None), ("calibrated", CALIBRATION))
+            for variable, share in zip(VARIABLE_NAMES, transplant(source, target, images, labels, PAIRS, count, seed))}
 
 
-def measure_map(intervenable: pv.IntervenableModel, images: np.ndarray, labels: np.ndarray, n: int = PAIRS) -> dict:
-    """IIA beside behavior, and the swap of each of n inputs with itself: is it answered rightly, and what changes?"""
-    score = score_alignment(intervenable, images, labels, VARIABLES, n, 0, causal_model=causal_model,
-                            ceiling=bayes_ceiling(VARIABLES))
-    figures = {name: getattr(score, name) for name in ("iia", "flip_iia", "normalized_iia", "keep", "copy", "ceiling")}
-    X, y = torch.from_numpy(images[:n]), torch.from_numpy(causal_model(labels[:n]))
-    plain, itself = (to_answers(p) for p in (predict(intervenable.model, X),
-                                             iit_predict(intervenable, X, X.expand(len(VARIABLES), *X.shape))))
-    return figures | {"behavior": (plain == y).float().mean().item(),
-                      "swapped with itself": (itself == y).float().mean().item(),
-                      "changed by that": (itself != plain).float().mean().item()}
-
-
-def run(network: str, name: str, seed: int) -> dict[str, float]:
-    """One map on one network."""
-    torch.manual_seed(seed)
-    model = base_cnn(seed) if network == "base" else PyTorchCNN()
-    train, test = (draw_activations(model, IMAGES[part], at) for part, at in (("train", TRAIN_SEED),
-                                                                              ("test", TEST_SEED)))
-    return measure_map(fit_map(FromConv3(model), "conv3", *train, name, seed), *test)
+EXPERIMENTS: dict[str, Callable[[int], dict[str, float]]] = {
+    **{f"{network}, {name}": partial(maps.run_map, network, name) for network in maps.NETWORKS for name in maps.MAPS},
+    "ablation, IIT": partial(run_ablation, "IIT"), "ablation, DAS": partial(run_ablation, "DAS"),
+    "transplant": run_transplant,
+}
 
 
 def provenance() -> dict:
     """What the figures depend on; a table of other settings is not gone on with."""
-    return {"command": "make controls", "images": IMAGES, "train_data_seed": TRAIN_SEED, "test_data_seed": TEST_SEED,
-            "pairs": PAIRS, "layer": "conv3", "directions": DIRECTIONS, "mapped coordinates of a source": SIZE,
-            "maps": MAPS, "training": TRAINING, "rates": RATES, "base_recipe": BASE_RECIPE,
-            "base_cnn_sha256": load_checkpoint(BASE_CNN)[1]["sha256"], "versions": versions()}
+    return {"command": "make controls", "train_images": TRAIN_IMAGES, "test_images": TEST_IMAGES,
+            "train_data_seed": TRAIN_SEED, "test_data_seed": TEST_SEED, "pairs": PAIRS, "ablated_images": ABLATED,
+            "random_subspaces": DRAWS, "calibration_images": CALIBRATION, "das": DAS, "das_at_fc1_steps": DAS_STEPS,
+            "recipes": {name: asdict(RECIPES[name]) for name in ("single", "three")},
+            "maps": {"layer": "conv3", "images": maps.IMAGES, "pairs": maps.PAIRS, "directions": maps.DIRECTIONS,
+                     "coordinates_of_a_source": maps.SIZE, "maps": maps.MAPS, "training": maps.TRAINING,
+                     "rates": maps.RATES},
+            "base_recipe": BASE_RECIPE, "base_cnn_sha256": load_checkpoint(BASE_CNN)[1]["sha256"],
+            "versions": versions()}
 
 
 def read_rows(path: Path) -> list[dict]:
@@ -118,22 +106,21 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=STUDY)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
     arguments = parser.parse_args()
     rows, told = read_rows(arguments.out), json.dumps(provenance(), indent=2) + "\n"
     done = {(row["experiment"], row["seed"]) for row in rows}
-    tasks = [(network, name, seed) for seed in range(arguments.seeds) for network in NETWORKS for name in MAPS
-             if (f"{network}, {name}", seed) not in done]
+    tasks = [(name, seed) for seed in range(arguments.seeds) for name in EXPERIMENTS if (name, seed) not in done]
     bar = tqdm(tasks, desc="Study")
-    for i, (network, name, seed) in enumerate(bar):
+    for i, (name, seed) in enumerate(bar):
         start = time.process_time()
-        figures = run(network, name, seed) | {"cpu seconds": time.process_time() - start}
-        rows += [{"experiment": f"{network}, {name}", "seed": seed, "measure": measure, "value": f"{value:.5f}"}
+        figures = EXPERIMENTS[name](seed) | {"cpu seconds": time.process_time() - start}
+        rows += [{"experiment": name, "seed": seed, "measure": measure, "value": f"{value:.5f}"}
                  for measure, value in figures.items()]
         write_table(arguments.out, rows)
         write_whole(arguments.out.with_suffix(".json"), told)
         took = [(row["experiment"], float(row["value"])) for row in rows if row["measure"] == "cpu seconds"]
-        left = seconds_left([f"{network}, {name}" for network, name, _ in tasks[i + 1:]], took)
+        left = seconds_left([name for name, _ in tasks[i + 1:]], took)
         bar.set_postfix_str(f"about {left / 60:.0f} min left")
 
 
