@@ -186,7 +186,7 @@ def _certified(intervenable: "pv.IntervenableModel", several: bool) -> Iterator[
         seen.append((torch.equal(base, source), torch.equal(base, after), torch.allclose(after, source, 1e-4, 1e-5)))
 
     with contextlib.ExitStack() as hooks:
-        for intervention in set(intervenable.interventions.values()):
+        for intervention in set(getattr(intervenable, "interventions", {}).values()):  # what has none is refused later
             hooks.callback(intervention.register_forward_hook(look).remove)
         yield
     alike, unchanged, replaced = (all(column) for column in zip(*seen))
@@ -223,8 +223,7 @@ def score_alignment(
     """
     from utils.das_utils import iit_predict  # here: pyvene takes seconds to import, and all else does without it
 
-    images, labels = validate_dataset(images, labels, causal_model)
-    rng = random_state(seed)
+    (images, labels), rng = validate_dataset(images, labels, causal_model), random_state(seed)
     if causal_model is not None:
         names = names or [f"variable {v}" for v in range(labels.shape[1])]
         ceiling = math.nan if ceiling is None else ceiling
@@ -247,4 +246,5 @@ def score_alignment(
             chosen = draw_pairs(labels, variables, n_discriminating, coefficients, True, rng, causal_model)
             rare = to_answers(ask(*chosen.images(images))).numpy(), chosen
     score = score_answers(answers.numpy(), pairs, variables, coefficients, rare, ceiling, names or VARIABLE_NAMES)
-    return replace(score, changed=float((to_answers(plain) != answers[:CERTIFIED]).float().mean()), self_change=self_change, n_certified=len(few))
+    changed = float((to_answers(plain) != answers[:CERTIFIED]).float().mean())
+    return replace(score, changed=changed, self_change=self_change, n_certified=len(few))

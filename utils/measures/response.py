@@ -37,7 +37,7 @@ def answer_changes(
         bases, sources = (part.to(model_device(model)) for part in parts)
         with evaluating(model), parametrize.cached():
             there = record(model, module, sources)[0]
-            with rewire(module, lambda here, there=there: torch.cat(change(here[:len(there)], there))):
+            with rewire(module, lambda here: torch.cat(change(here[:len(there)], there))):  # noqa: B023  # called here
                 found = read_logits(model(torch.cat([bases] * copies)), count * len(bases))
         logits.append(found.view(count, len(bases), *found.shape[1:]).cpu())
     to_probabilities(torch.cat(logits, dim=1).flatten())  # refuses nan
