@@ -180,10 +180,10 @@ def score_answers(
 def _certified(intervenable: "pv.IntervenableModel", several: bool) -> Iterator[None]:
     """ValueError where all swaps leave the layer as it is, or all of ``several`` replace the whole of it."""
     seen: list[tuple[bool, bool, bool]] = []
-
     def look(module: torch.nn.Module, args: tuple, output: torch.Tensor) -> None:
         base, source, after = args[0], args[1], getattr(output, "output", output)
-        seen.append((torch.equal(base, source), torch.equal(base, after), torch.allclose(after, source, 1e-4, 1e-5)))
+        if len(seen) < len(intervenable.interventions):  # the first pairs are enough
+            seen.append((base.equal(source), base.equal(after), torch.allclose(after, source, 1e-4, 1e-5)))
 
     with contextlib.ExitStack() as hooks:
         for intervention in set(getattr(intervenable, "interventions", {}).values()):  # what has none is refused later
