@@ -69,12 +69,9 @@ def draw_pairs(
         labels: (m, 3) of the images to draw from; with a ``causal_model`` any values (m, v).
         variables: for each source the variables that it sets.
         discriminating: keep only pairs whose counterfactual answer differs from the base's and from every
-            source's, so that copying any of them scores 0; draws until there are n.
+            source's, so that copying any of them scores 0; ValueError where there are (almost) none.
         seed: an int, a Generator, or None for numpy's global state.
         causal_model: one of your own in place of ``coefficients``.
-
-    Raises:
-        ValueError: there are (almost) no discriminating pairs to be found.
     """
     labels = validate_labels(labels) if causal_model is None else validate_values(labels)
     groups, n, rng = validate_groups(variables, labels.shape[-1]), validate_count(n, "n"), random_state(seed)
@@ -135,15 +132,6 @@ class Score:
     def as_dict(self) -> dict:
         """One row of a table."""
         return asdict(self)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.variables}, n = {self.n:,}\n"
-            f"  IIA {self.iia:.3f} [{self.low:.3f}, {self.high:.3f}], flip {self.flip_iia:.3f}, "
-            f"stay {self.stay_iia:.3f}, discriminating {self.discriminating_iia:.3f}\n"
-            f"  keep {self.keep:.3f}, copy {self.copy:.3f}, majority {self.majority:.3f}, ceiling {self.ceiling:.3f}, "
-            f"normalized {self.normalized_iia:.2f}"
-        )
 
 
 def score_answers(

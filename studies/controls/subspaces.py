@@ -55,7 +55,7 @@ def ablate(
         return [here] + [restore_neurons(flat + (goal - flat) @ basis @ basis.T, here)
                          for goal in (center, other) for basis in directions]
 
-    logits = answer_changes(intervenable, X, X_other, change, 1 + 2 * len(directions), batch_size=100)
+    logits = answer_changes(intervenable, X, X_other, change, 1 + 2 * len(directions))
     right = (to_answers(to_probabilities(logits.flatten())).view(len(logits), n).numpy()
              == causal_model(labels[rows])).mean(axis=1)
     names = [f"{way} {name}" for way in ("mean", "resampled") for name, group in bases.items() for _ in group]

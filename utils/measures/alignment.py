@@ -22,10 +22,6 @@ from utils.running.guard import evaluating
 from utils.validation import validate_count, validate_values, validate_variables
 
 
-def _answers(logits: torch.Tensor) -> np.ndarray:
-    return to_answers(to_probabilities(logits)).numpy()
-
-
 def swap_each(
     intervenable: pv.IntervenableModel, X_base: torch.Tensor, X_source: torch.Tensor, choices: Sequence[Sequence[int]],
 ) -> list[np.ndarray]:
@@ -35,7 +31,7 @@ def swap_each(
     intervention = get_intervention(intervenable)
     logits = answer_changes(intervenable, X_base, X_source, lambda here, there: [
         intervention(here, there, [list(blocks)] * len(here)) for blocks in choices], len(choices))
-    return [_answers(found) for found in logits]
+    return [to_answers(to_probabilities(found)).numpy() for found in logits]
 
 
 def cross_matrix(
@@ -46,9 +42,8 @@ def cross_matrix(
 
     Inputs, labels and causal model are as for ``measure_utils.score_alignment``, here as below.
 
-    Returns:
-        two arrays (blocks, variables): IIA over all pairs, and over those whose answer the intervention on j changes;
-        nan where it changes none.
+    Returns two arrays (blocks, variables): IIA over all pairs, and over those whose answer the intervention on j
+    changes; nan where it changes none.
     """
     images, labels = validate_dataset(images, labels, causal_model)
     answer = as_causal_model(causal_model, coefficients)
@@ -68,12 +63,11 @@ def cross_matrix(
 def draw_isolating_pairs(
     labels: np.ndarray, variable: int, n: int, tolerance: float = 0.01, distance: float = 0.1, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (n,) of bases and sources that agree on one variable and differ in all others.
+    """Indices (n,), drawn with replacement, of bases and sources that agree on one variable and differ in all others.
 
     Args:
         labels: (m, v); values that are no numbers agree where they are equal.
         variable: which one agrees, to within ``tolerance``.
-        n: pairs; drawn with replacement.
         distance: least difference of each other variable.
     """
     labels, rng = validate_values(labels), random_state(seed)
@@ -107,10 +101,7 @@ def cause_isolate(
     """Cause, isolate and disentangle of each variable (RAVEL, Huang et al. 2024, arXiv:2402.17700).
 
     Cause: flip-IIA when its block alone is swapped. Isolate: share of answers that stay as they are when the block
-    is swapped between inputs that agree on the variable. Disentangle: their mean.
-
-    Returns:
-        one row for each variable.
+    is swapped between inputs that agree on the variable. Disentangle: their mean. One row for each variable.
     """
     images, labels = validate_dataset(images, labels, causal_model)
     variables = validate_variables(variables, labels.shape[1])
@@ -121,12 +112,10 @@ def cause_isolate(
     for block, variable in enumerate(variables):
         base, source = draw_isolating_pairs(labels, variable, n, seed=seed)
         swapped, plain = swap_each(intervenable, X[base], X[source], [[block], []])
-        isolate = (swapped == plain).mean()
-        cause = flips[block, variable]
+        cause, isolate = flips[block, variable], (swapped == plain).mean()
         name = names[variable] if variable < len(names) else f"variable {variable}"
-        rows.append({"variable": name, "cause": cause, "isolate": isolate,
-                     "disentangle": (cause + isolate) / 2, "n": n})
-    return pd.DataFrame(rows).set_index("variable")
+        rows.append([name, cause, isolate, (cause + isolate) / 2, n])
+    return pd.DataFrame(rows, columns=["variable", "cause", "isolate", "disentangle", "n"]).set_index("variable")
 
 
 def self_consistency(
@@ -139,10 +128,8 @@ def self_consistency(
     It separates a bad alignment (low) from a bad classifier (high, but low IIA).
 
     Args:
-        render: makes inputs (n, ...) from counterfactual labels (n, v) and the bases (n, ...); None paints ellipses.
-
-    Raises:
-        ValueError: ``render`` is missing for a ``causal_model`` of one's own.
+        render: makes inputs (n, ...) from counterfactual labels (n, v) and the bases (n, ...); None paints ellipses,
+            and is a ValueError with a ``causal_model`` of one's own.
     """
     if causal_model is not None and render is None:
         raise ValueError("render must make the inputs that a causal_model's labels describe, got None")
@@ -165,11 +152,9 @@ def complement_iia(
 ) -> dict[str, float]:
     """Swap everything orthogonal to the aligned blocks; only the variables that are NOT aligned may change.
 
-    Swapping the complement is swapping the aligned blocks the other way round, from base into source.
-
-    Returns:
-        ``iia`` against the target, ``flip_iia`` over pairs whose target differs from the base's answer (nan where
-        all variables are aligned, so that nothing may change), and ``n``.
+    Swapping the complement is swapping the aligned blocks the other way round, from base into source. Returns ``iia``
+    against the target, ``flip_iia`` over pairs whose target differs from the base's answer (nan where all variables are
+    aligned, so that nothing may change), and ``n``.
     """
     images, labels = validate_dataset(images, labels, causal_model)
     aligned = validate_variables(variables, labels.shape[1])
@@ -202,9 +187,8 @@ def unaligned_effects(
         return np.empty(0)
     model, X = intervenable.model, validate_batch(images, intervenable.model, "images")
     with evaluating(model):
-        seen = record(model, find_layer(model, get_layer(intervenable)), X[:1000])[0]
-        flat = flatten_neurons(seen, position).to(basis)
-        flat = flat - flat.mean(dim=0)
+        flat = flatten_neurons(record(model, find_layer(model, get_layer(intervenable)), X[:1000])[0], position)
+        flat = (flat - flat.mean(dim=0)).to(basis)
         directions = torch.linalg.svd(flat - flat @ basis @ basis.T, full_matrices=False)[2][:units]
 
     def swap_units(here: torch.Tensor, there: torch.Tensor) -> list[torch.Tensor]:
@@ -217,5 +201,5 @@ def unaligned_effects(
     if len(differ) == 0:
         raise ValueError("labels must hold inputs to which the causal model answers differently, found none")
     X_base, X_source = X[pairs.base[differ]], X[pairs.sources[0][differ]]
-    logits = answer_changes(intervenable, X_base, X_source, swap_units, len(directions))
-    return np.array([(_answers(found) != pairs.y_base[differ]).mean() for found in logits])
+    found = map(to_probabilities, answer_changes(intervenable, X_base, X_source, swap_units, len(directions)))
+    return np.array([(to_answers(p).numpy() != pairs.y_base[differ]).mean() for p in found])

@@ -20,17 +20,14 @@ from utils.validation import validate_values
 @torch.no_grad()
 def answer_changes(
     intervenable: pv.IntervenableModel, X_base: torch.Tensor, X_source: torch.Tensor,
-    change: Callable[[torch.Tensor, torch.Tensor], list[torch.Tensor]], count: int, batch_size: int = 512,
+    change: Callable[[torch.Tensor, torch.Tensor], list[torch.Tensor]], count: int, rows: int = 2048,
 ) -> torch.Tensor:
-    """Logits (count, n) or (count, n, c) after each of several changes of the aligned layer; the network runs once.
+    """Logits (count, n) or (count, n, c) of inputs (n, ...) after each of ``count`` changes of the aligned layer.
 
-    Args:
-        intervenable: all of whose interventions are at one layer.
-        X_base, X_source: inputs (n, ...).
-        change: from the layer's output for b bases and for their sources to ``count`` changed outputs (b, ...).
-        batch_size: pairs at a time.
+    The network runs once up to there; ``change`` makes the list of changed outputs from those for some bases and for
+    their sources, for as many pairs at a time as give ``rows`` changed outputs.
     """
-    model, logits = intervenable.model, []
+    model, logits, batch_size = intervenable.model, [], max(1, rows // count)
     module = find_layer(model, get_layer(intervenable))
     copies = 1 if can_share_a_pass(intervenable, X_base) else count  # of each base, for what leads around the layer
     for parts in zip(X_base.split(batch_size), X_source.split(batch_size)):
@@ -98,7 +95,7 @@ def dose_response(
     def slide(here: torch.Tensor, there: torch.Tensor) -> list[torch.Tensor]:
         return [intervention(here, torch.lerp(here, there, float(d)), [[block]] * len(here)) for d in dose]
 
-    found = answer_changes(intervenable, X[base], X[source], slide, doses, batch_size)
+    found = answer_changes(intervenable, X[base], X[source], slide, doses, batch_size * doses)
     values = (found if found.ndim == 2 else found[..., 1] - found[..., 0]).numpy()
     crosses, crossing = _find_crossing(values, dose)
     flips = crosses & ((values[0] > 0) == pairs.y_base[flip].astype(bool))
