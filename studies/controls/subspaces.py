@@ -14,6 +14,8 @@ from utils.measures.response import answer_changes
 from utils.model_utils import to_answers, to_probabilities
 from utils.running.guard import evaluating
 
+ROWS = 512  # pairs at a time
+
 
 def comparison_bases(intervenable: pv.IntervenableModel, X: torch.Tensor, draws: int = 20, seed: int = 0) -> dict:
     """Subspaces (neurons, m) of the aligned layer, as large as the aligned one: its own, that of the principal
@@ -105,11 +107,11 @@ def transplant(
     for variable in range(labels.shape[1]):
         pairs = draw_pairs(labels, [[variable]], n, seed=seed)
         inputs, direction = moved[pairs.sources[0], variable], basis[:, variable]
-        place = iter(inputs.split(512))
+        place = iter(inputs.split(ROWS))
 
         def write(here: torch.Tensor, there: torch.Tensor) -> list[torch.Tensor]:
             return [here + (next(place) - here @ direction)[:, None] * direction]  # noqa: B023  # called at once
 
-        logits = answer_changes(target, X[pairs.base], X[pairs.base], write, 1)[0]
+        logits = answer_changes(target, X[pairs.base], X[pairs.base], write, 1, ROWS)[0]
         right.append(float((to_answers(to_probabilities(logits)).numpy() == pairs.y_counterfactual).mean()))
     return np.array(right)

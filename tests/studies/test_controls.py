@@ -190,3 +190,5 @@ def test_coordinates_of_the_same_network_are_at_home_and_calibration_undoes_a_ch
     raw, calibrated = (subspaces.transplant(turned, three, IMAGES, LABELS, 300, count) for count in (None, 50))
     assert (raw < own - 0.1).all()
     np.testing.assert_allclose(calibrated, own, atol=0.01)
+    many = subspaces.transplant(three, three, IMAGES, LABELS, 2 * subspaces.ROWS + 9, None)
+    np.testing.assert_allclose(many, own, atol=0.03)
