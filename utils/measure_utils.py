@@ -1,8 +1,8 @@
 """Interchange intervention accuracy beside its baselines and its ceiling."""
 import contextlib
 import math
-from dataclasses import asdict, dataclass
-from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +12,13 @@ from utils.ceiling_utils import bayes_ceiling
 from utils.counterfactual_data_utils import validate_dataset
 from utils.data_utils import (COEFFICIENTS, VARIABLE_NAMES, CausalModel, as_causal_model, intervene_on_labels,
                               random_state)
-from utils.model_utils import to_answers
+from utils.model_utils import predict, to_answers
 from utils.validation import validate_count, validate_groups, validate_labels, validate_values
 
 if TYPE_CHECKING:
     from utils.interventions.rotated_space import pv
+
+CERTIFIED = 256  # pairs on which it is tried out what a swap does: a few percent of the work
 
 
 def wilson_interval(share: float, n: int) -> tuple[float, float]:
@@ -61,20 +63,15 @@ def draw_pairs(
     discriminating: bool = False, seed: int | np.random.Generator | np.random.RandomState | None = 0,
     causal_model: CausalModel | None = None,
 ) -> Pairs:
-    """Draw n bases with their sources, uniformly and independently.
+    """Draw n bases with their sources, uniformly and independently; ``coefficients`` weigh the ellipses' variables.
 
     Args:
         labels: (m, 3) of the images to draw from; with a ``causal_model`` any values (m, v).
         variables: for each source the variables that it sets.
-        n: number of pairs.
-        coefficients: weights of the ellipses' causal model.
         discriminating: keep only pairs whose counterfactual answer differs from the base's and from every
-            source's, so that copying any of them scores 0; draws until there are n.
+            source's, so that copying any of them scores 0; ValueError where there are (almost) none.
         seed: an int, a Generator, or None for numpy's global state.
         causal_model: one of your own in place of ``coefficients``.
-
-    Raises:
-        ValueError: there are (almost) no discriminating pairs to be found.
     """
     labels = validate_labels(labels) if causal_model is None else validate_values(labels)
     groups, n, rng = validate_groups(variables, labels.shape[-1]), validate_count(n, "n"), random_state(seed)
@@ -108,6 +105,8 @@ class Score:
         keep, copy, majority: baselines: the base's answer, the best single source's, the more common one.
         ceiling: the best that any observer of the images could do, exact; nan where it is not known.
         n, n_flip, n_discriminating: numbers of pairs.
+        changed: share of ``n_certified`` pairs whose answer the swap changes, rightly or not; nan if not asked.
+        self_change: of these bases swapped with themselves, the greatest change of a probability.
     """
 
     variables: str
@@ -126,19 +125,13 @@ class Score:
     n: int
     n_flip: int
     n_discriminating: int
+    changed: float = math.nan
+    self_change: float = math.nan
+    n_certified: int = 0
 
     def as_dict(self) -> dict:
         """One row of a table."""
         return asdict(self)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.variables}, n = {self.n:,}\n"
-            f"  IIA {self.iia:.3f} [{self.low:.3f}, {self.high:.3f}], flip {self.flip_iia:.3f}, "
-            f"stay {self.stay_iia:.3f}, discriminating {self.discriminating_iia:.3f}\n"
-            f"  keep {self.keep:.3f}, copy {self.copy:.3f}, majority {self.majority:.3f}, ceiling {self.ceiling:.3f}, "
-            f"normalized {self.normalized_iia:.2f}"
-        )
 
 
 def score_answers(
@@ -146,17 +139,8 @@ def score_answers(
     coefficients: Sequence[float] = COEFFICIENTS, discriminating: tuple[np.ndarray, Pairs] | None = None,
     ceiling: float | None = None, names: Sequence[str] = VARIABLE_NAMES,
 ) -> Score:
-    """Score a network's intervened answers (n,) to ``pairs``.
-
-    Args:
-        answers: (n,).
-        pairs: what was asked.
-        variables: for each source the variables that it sets.
-        coefficients: of the ellipses' causal model, if that gave the right answers.
-        discriminating: answers to, and, discriminating pairs.
-        ceiling: the best possible IIA; None for that of the ellipses.
-        names: of the variables.
-    """
+    """Score a network's intervened answers (n,) to ``pairs``; ``discriminating`` are answers to, and, discriminating
+    pairs. Other arguments as for ``score_alignment``, ``names`` and ``ceiling`` None those of the ellipses."""
     answers = np.asarray(answers, dtype=float).reshape(-1)
     if answers.shape != pairs.y_counterfactual.shape:
         raise ValueError(f"answers must have shape {pairs.y_counterfactual.shape}, got {answers.shape}")
@@ -180,6 +164,26 @@ def score_answers(
     )
 
 
+@contextlib.contextmanager
+def _certified(intervenable: "pv.IntervenableModel", several: bool) -> Iterator[None]:
+    """ValueError where all swaps leave the layer as it is, or all of ``several`` replace the whole of it."""
+    seen: list[tuple[bool, bool, bool]] = []
+    def look(module: torch.nn.Module, args: tuple, output: torch.Tensor) -> None:
+        base, source, after = args[0], args[1], getattr(output, "output", output)
+        if len(seen) < len(intervenable.interventions):  # the first pairs are enough
+            seen.append((base.equal(source), base.equal(after), torch.allclose(after, source, 1e-4, 1e-5)))
+
+    with contextlib.ExitStack() as hooks:
+        for intervention in set(getattr(intervenable, "interventions", {}).values()):  # what has none is refused later
+            hooks.callback(intervention.register_forward_hook(look).remove)
+        yield
+    alike, unchanged, replaced = (all(column) for column in zip(*seen))
+    if unchanged and not alike:
+        raise ValueError("intervenable must change the layer, but all swaps leave it as it is: do they name a block?")
+    if replaced and several and not alike:
+        raise ValueError("intervenable must keep a part of the base, but each source replaces all of it")
+
+
 def score_alignment(
     intervenable: "pv.IntervenableModel", images: np.ndarray, labels: np.ndarray, variables: Sequence[Sequence[int]],
     n: int = 10_000, n_discriminating: int = 2_000, coefficients: Sequence[float] = COEFFICIENTS, seed: int = 0,
@@ -196,28 +200,39 @@ def score_alignment(
         n: pairs for everything but ``discriminating_iia``.
         n_discriminating: pairs for that; 0 leaves it out, as does a causal model for which there are none.
         coefficients: weights of the ellipses' causal model.
-        seed: of the pairs.
         subspaces: block that each intervention swaps, one list for each intervention; None swaps its own.
         causal_model: one of your own in place of ``coefficients``.
         ceiling: the best possible IIA; None for that of the ellipses, and with a ``causal_model`` for not known.
         names: of the variables; None for those of the ellipses, and with a ``causal_model`` for their numbers.
+
+    Raises:
+        ValueError: the swaps leave the layer as it is; or each of several replaces all of it, without ``subspaces``
+            that ask for it; or an input that is swapped with itself gets another answer.
     """
     from utils.das_utils import iit_predict  # here: pyvene takes seconds to import, and all else does without it
 
-    images, labels = validate_dataset(images, labels, causal_model)
-    rng = random_state(seed)
+    (images, labels), rng = validate_dataset(images, labels, causal_model), random_state(seed)
     if causal_model is not None:
         names = names or [f"variable {v}" for v in range(labels.shape[1])]
         ceiling = math.nan if ceiling is None else ceiling
 
-    def ask(pairs: Pairs) -> np.ndarray:
-        chosen = subspaces and [[blocks] * len(pairs.base) for blocks in subspaces]
-        return to_answers(iit_predict(intervenable, *pairs.images(images), subspaces=chosen)).numpy()
+    def ask(X_base: torch.Tensor, X_sources: torch.Tensor) -> torch.Tensor:
+        chosen = subspaces and [[blocks] * len(X_base) for blocks in subspaces]
+        return iit_predict(intervenable, X_base, X_sources, subspaces=chosen)
 
     pairs = draw_pairs(labels, variables, n, coefficients, seed=rng, causal_model=causal_model)
+    X_base, X_sources = pairs.images(images)
+    with _certified(intervenable, len(X_sources) > 1 and subspaces is None):
+        answers = to_answers(ask(X_base, X_sources))
+    few = X_base[:CERTIFIED]
+    plain, itself = predict(intervenable.model, few), ask(few, few.expand(len(X_sources), *few.shape))
+    if (self_change := float((itself - plain).abs().max())) > 1e-3:
+        raise ValueError(f"intervenable must keep the answer to an input swapped with itself, off by {self_change:.2g}")
     rare = None
     if n_discriminating:
         with contextlib.suppress(ValueError):  # there may be none
             chosen = draw_pairs(labels, variables, n_discriminating, coefficients, True, rng, causal_model)
-            rare = ask(chosen), chosen
-    return score_answers(ask(pairs), pairs, variables, coefficients, rare, ceiling, names or VARIABLE_NAMES)
+            rare = to_answers(ask(*chosen.images(images))).numpy(), chosen
+    score = score_answers(answers.numpy(), pairs, variables, coefficients, rare, ceiling, names or VARIABLE_NAMES)
+    changed = float((to_answers(plain) != answers[:CERTIFIED]).float().mean())
+    return replace(score, changed=changed, self_change=self_change, n_certified=len(few))

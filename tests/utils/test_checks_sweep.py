@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -160,6 +161,23 @@ def write_other_error(path, parts):
         raise ValueError(error.text) from error
 
 
+def best_of_many(pick=lambda a, b: a.argmax(), report=lambda a, b, i: (a[i], b[i], b.mean())):
+    return lambda a, b: report(a, b, pick(a, b))
+
+
+def best_by_sorting(a, b):
+    (best, again), *_ = sorted(zip(a.tolist(), b.tolist()), reverse=True)
+    return [best, again, sum(b.tolist()) / len(b)]
+
+
+def best_by_loop(a, b):
+    best = 0
+    for i in range(1, len(a)):
+        if a[i] > a[best]:
+            best = i
+    return np.array([a[best], b[best], np.mean(b)])
+
+
 RIGHT = {
     "check_mean_interval": [
         interval(),
@@ -181,6 +199,13 @@ RIGHT = {
         lambda a, b: [bool(x) for x in front()(a, b)],
         lambda a, b: np.array([b[i] == b[a == a[i]].max() and (not (a > a[i]).any() or b[i] > b[a > a[i]].max())
                                for i in range(len(a))]),
+    ],
+    "check_best_of_many": [
+        best_of_many(),
+        best_by_sorting,
+        best_by_loop,
+        lambda a, b: torch.tensor([a.max(), b[a == a.max()][0], b.mean()]),
+        lambda a, b: (a.max(), pd.Series(b, index=a)[a.max()], float(np.average(b))),
     ],
     "check_write_whole": [
         beside,
@@ -236,6 +261,23 @@ WRONG = {
         (lambda a, b: (a >= a.mean()) & (b >= b.mean()), "Points that are good enough in both are kept:"),
         (lambda a, b: np.array([(a[i], b[i]) for i in np.where(front()(a, b))[0]]), "These are the points of the "
          "front: return True"),
+    ],
+    "check_best_of_many": [
+        (lambda a, b: (a.max(), b.max(), b.mean()), "The network is chosen a second time, by the rest"),
+        (best_of_many(lambda a, b: b.argmax()), "The network is chosen by the rest: it is the first pairs"),
+        (best_of_many(lambda a, b: (a + b).argmax()), "The network is chosen by both scores"),
+        (best_of_many(lambda a, b: a.argmin()), r"This is the worst network: more is better\."),
+        (best_of_many(lambda a, b: 0), "This is the first network, not the best"),
+        (best_of_many(lambda a, b: np.argsort(a)[-2]), "This is the second best network"),
+        (best_of_many(report=lambda a, b, i: (a[i], a[i], b.mean())), "score on the first pairs again"),
+        (best_of_many(report=lambda a, b, i: (a[i], a.mean(), b.mean())), "The second number is the mean of the first"),
+        (best_of_many(report=lambda a, b, i: (a[i], b[i], a.mean())), "The mean is taken over the first pairs"),
+        (best_of_many(report=lambda a, b, i: (a[i], b[i], np.delete(b, i).mean())), "The mean leaves the chosen"),
+        (best_of_many(report=lambda a, b, i: (a[i], b[i], np.median(b))), r"This is the median: take the mean\."),
+        (best_of_many(report=lambda a, b, i: (b[i], b[i], b.mean())), "The first number comes from the rest"),
+        (best_of_many(report=lambda a, b, i: (a[i], b.mean(), b[i])), "Yours come in another order"),
+        (best_of_many(report=lambda a, b, i: (a[i], b[i])), "Yours are less, or more"),
+        (best_of_many(report=lambda a, b, i: (i, b[i], b.mean())), "Here a position stands among them"),
     ],
     "check_write_whole": [
         (lambda path, parts: path.write_text("".join(parts)), "For a moment the file is empty: it is opened"),

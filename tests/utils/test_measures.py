@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from utils.measures import alignment as A
 from utils.measures import response as R
+from utils.das_utils import iit_predict
 from utils.data_utils import THRESHOLD, causal_model, create_dataset, intervene_on_labels
 from utils.interventions.build import build_intervenable
 from utils.measure_utils import draw_pairs, name_groups, score_alignment, score_answers, wilson_interval
@@ -204,3 +205,86 @@ def test_bad_input_of_the_measures(data):
 def test_an_interval_holds_its_share_also_at_the_ends():
     assert all(low <= share <= high for share in (0.0, 1.0) for n in range(1, 5_000)
                for low, high in [wilson_interval(share, n)])
+
+
+@pytest.mark.parametrize("layer", ["conv1", "conv2", "conv3", "fc1"])
+@pytest.mark.parametrize("num_sources", [1, 3])
+def test_an_image_swapped_with_itself_is_answered_alike_to_the_bit(data, layer, num_sources):
+    torch.manual_seed(3)
+    intervenable = build_intervenable(PyTorchCNN(), layer, 1, num_sources)
+    score = score_alignment(intervenable, *data, [[0], [1], [2]][:num_sources], n=300, n_discriminating=0)
+    assert score.self_change == 0 and score.n_certified == 256
+    rotated = next(iter(intervenable.interventions.values()))
+    activations = torch.randn(40, rotated.neurons)
+    rows = torch.arange(40)[None].repeat(num_sources, 1)
+    assert torch.equal(rotated(activations, activations, [[0]] * 40), activations)
+    assert torch.equal(rotated.swap(activations, rows, [[i] for i in range(num_sources)]), activations)
+
+
+def test_the_share_of_changed_answers_is_the_models(data):
+    images, labels = data
+    pairs = draw_pairs(labels, [[0], [1]], 400, seed=0)
+    score = score_alignment(aligned(2), images, labels, [[0], [1]], n=400, n_discriminating=0)
+    assert score.changed == pytest.approx((pairs.y_counterfactual != pairs.y_base)[:256].mean()) and score.changed > 0.1
+
+
+class Shift(torch.nn.Module):
+    """An intervention that changes its base whatever comes from the source."""
+
+    def forward(self, base, source, subspaces=None):
+        return base - 0.2
+
+
+class Replace(torch.nn.Module):
+    """An intervention that knows no blocks and swaps all there is."""
+
+    def forward(self, base, source, subspaces=None):
+        return source.clone()
+
+
+class Keep(torch.nn.Module):
+    """An intervention that does nothing."""
+
+    def forward(self, base, source, subspaces=None):
+        return base.clone()
+
+
+@pytest.mark.parametrize("kind, message", [(Keep, "leave it as it is"), (Replace, "replaces all of it"),
+                                           (Shift, "swapped with itself, off by")])
+def test_an_intervention_that_does_nothing_or_everything_is_refused(data, kind, message):
+    intervenable = aligned(3)
+    first = next(iter(intervenable.interventions.values()))
+    broken = kind()
+    for name in ("subspace_partition", "keep_last_dim", "is_source_constant"):
+        setattr(broken, name, getattr(first, name, False))
+    for key in intervenable.interventions:
+        intervenable.interventions[key] = broken
+    with pytest.raises(ValueError, match=message):
+        score_alignment(intervenable, *data, [[0], [1], [2]], n=50, n_discriminating=0)
+    assert not broken._forward_hooks
+
+
+def test_swaps_that_name_no_block_are_refused_and_a_swap_of_everything_can_be_asked_for(data):
+    with pytest.raises(ValueError, match="do they name a block"):
+        score_alignment(aligned(2), *data, [[0], [1]], n=50, n_discriminating=0, subspaces=[[], []])
+    everything = score_alignment(aligned(3), *data, [[0], [1], [2]], n=50, n_discriminating=0,
+                                 subspaces=[[0, 1, 2]] * 3)
+    assert everything.iia < 1 and everything.self_change == 0
+    whole = build_intervenable(CausalCNN(), "fc1", 3)
+    assert score_alignment(whole, *data, [[0, 1, 2]], n=50, n_discriminating=0).iia == 1
+    same = [np.repeat(part[:1], 20, axis=0) for part in data]
+    assert score_alignment(aligned(1), *same, [[0]], n=30, n_discriminating=0).changed == 0
+
+
+def test_the_certificate_moves_no_stream_and_keeps_the_figures(data):
+    """Answers are those to pairs drawn as ever."""
+    images, labels = data
+    torch.manual_seed(5)
+    intervenable = build_intervenable(PyTorchCNN(), "conv3", 4, 2)
+    torch.manual_seed(6)
+    state = torch.get_rng_state()
+    score = score_alignment(intervenable, images, labels, [[0], [1]], n=300, n_discriminating=0, seed=9)
+    assert torch.equal(state, torch.get_rng_state())
+    pairs = draw_pairs(labels, [[0], [1]], 300, seed=9)
+    answers = (iit_predict(intervenable, *pairs.images(images[:, None])) > 0.5).numpy()
+    assert score.iia == (answers == pairs.y_counterfactual).mean()

@@ -13,11 +13,11 @@ from utils.das_utils import build_intervenable, das_train, get_basis, iit_evalua
 from utils.data_utils import intervene_on_labels
 from utils.interventions.build import get_intervention
 from utils.measure_utils import draw_pairs, score_alignment, score_answers
-from utils.measures.alignment import (cause_isolate, complement_iia, cross_matrix, self_consistency, swap_blocks,
+from utils.measures.alignment import (cause_isolate, complement_iia, cross_matrix, self_consistency, swap_each,
                                       unaligned_effects)
 from utils.measures.readout import correlate
 from utils.measures.response import dose_response, slope_and_correlation
-from utils.model_utils import evaluate, predict
+from utils.model_utils import evaluate, predict, to_answers
 
 WEIGHTS = np.array([1.0, 2.0, 0.5, 1.5])
 
@@ -305,8 +305,8 @@ def test_measures_of_a_network_with_a_residual_branch():
     assert len(cause_isolate(intervenable, X, z, [0, 2], **kwargs)) == 2
     assert 0 <= self_consistency(intervenable, X, z, [[0], [1]], **kwargs, render=lambda z, X: X) <= 1
     assert 0 <= dose_response(intervenable, X, z, 0, 1, **kwargs)[2] <= 1
-    swapped = swap_blocks(intervenable, X[:9], X[9:18], [0, 1])
-    assert (swapped - predict(intervenable.model, X[:9])).abs().max() > 1e-5
+    swapped, plain = swap_each(intervenable, X[:9], X[9:18], [[0, 1], []])
+    assert (plain == to_answers(predict(intervenable.model, X[:9])).numpy()).all() and swapped.shape == (9,)
 
 
 def test_variables_that_are_words(counted):

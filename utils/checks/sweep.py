@@ -177,3 +177,69 @@ def check_write_whole(f: Callable) -> str:
         watched.interrupt(broken_off(InterruptedError("killed")), InterruptedError("killed"))
         watched.write(["a first one"])
     return "Passed: what breaks off leaves the old file as it was; what ends replaces it at once."
+
+
+def check_best_of_many(f: Callable) -> str:
+    """Exercise 6.4: ``f(first (k,), rest (k,))`` gives the best network's score, on the first pairs and on the rest,
+    and the mean of all networks on the rest."""
+    rng = np.random.default_rng(2)
+    cases = [(rng.permutation(np.linspace(low, low + 0.1, k)), low + rng.uniform(0.01, 0.2, k))
+             for k, low in ((20, 0.8), (5, 0.4), (9, -0.5), (2, 3.0), (50, 0.9))]
+    sizes = [f"{len(first)} networks" for first, _ in cases]
+
+    def build(pick: Callable, reported: Callable, again: Callable, mean: Callable, order: Callable) -> Callable:
+        def best_of_many(first: np.ndarray, rest: np.ndarray) -> Any:
+            i = pick(first, rest)
+            return order(reported(first, rest, i), again(first, rest, i), mean(first, rest, i), i)
+
+        return best_of_many
+
+    three = "Three numbers are wanted: the best score, the same network's on the rest, the mean on the rest."
+    chosen_again = "The network is chosen a second time, by the rest: held-out pairs must have no say in the choice."
+    examine(f, "best_of_many(first, rest)", cases, sizes, build, {
+        "pick": lambda a, b: a.argmax(), "reported": lambda a, b, i: a[i], "again": lambda a, b, i: b[i],
+        "mean": lambda a, b, i: b.mean(), "order": lambda r, g, m, i: (r, g, m),
+    }, [
+        Wrong("again", chosen_again, lambda a, b, i: b.max()),
+        Wrong("pick", "The network is chosen by the rest: it is the first pairs on which the best one is found.",
+              lambda a, b: b.argmax()),
+        Wrong("pick", "The network is chosen by both scores: the rest must have no say in the choice.",
+              lambda a, b: (a + b).argmax()),
+        Wrong("pick", "This is the worst network: more is better.", lambda a, b: a.argmin()),
+        Wrong("pick", "This is the first network, not the best.", lambda a, b: 0),
+        Wrong("pick", "This is the last network, not the best.", lambda a, b: -1),
+        Wrong("pick", "This is the second best network.", lambda a, b: np.argsort(a)[-2]),
+        Wrong("pick", "This is the network in the middle of the ranking, not the best.",
+              lambda a, b: np.argsort(a)[len(a) // 2]),
+        Wrong("pick", "argsort ranks from the worst on: the best network comes last.", lambda a, b: np.argsort(a)[0]),
+        Wrong("again", "The second number is the best one's score on the first pairs again: take it from the rest.",
+              lambda a, b, i: a[i]),
+        Wrong("again", "The second number is the mean of the first pairs: take the chosen network's score on the rest.",
+              lambda a, b, i: a.mean()),
+        Wrong("again", "The second number is a mean over networks: take the chosen one's score.",
+              lambda a, b, i: b.mean()),
+        Wrong("again", "The second number is a mean over both sets of pairs: the rest alone is held out.",
+              lambda a, b, i: (a[i] + b[i]) / 2),
+        Wrong("reported", "The first number comes from the rest: whoever cherry-picks reports the first pairs.",
+              lambda a, b, i: b[i]),
+        Wrong("reported", "The first number is a mean: whoever cherry-picks reports the best.",
+              lambda a, b, i: a.mean()),
+        Wrong("mean", "The mean is taken over the first pairs: take it over the rest.", lambda a, b, i: a.mean()),
+        Wrong("mean", "The mean leaves the chosen network out: all of them count.",
+              lambda a, b, i: np.delete(b, i).mean()),
+        Wrong("mean", "The mean is taken over both sets of pairs: take it over the rest.",
+              lambda a, b, i: (a.mean() + b.mean()) / 2),
+        Wrong("mean", "This is the median: take the mean.", lambda a, b, i: np.median(b)),
+        Wrong("mean", "This is a sum: take the mean.", lambda a, b, i: b.sum()),
+        Wrong("mean", "The third number is the greatest of the rest: take the mean.", lambda a, b, i: b.max()),
+        Wrong("order", f"{three} Here a position stands among them.", lambda r, g, m, i: (i, g, m)),
+        Wrong("order", f"{three} Here a position stands among them.", lambda r, g, m, i: (r, i, m)),
+        *(Wrong("order", f"{three} Yours come in another order.", order) for order in (
+            lambda r, g, m, i: (r, m, g), lambda r, g, m, i: (g, r, m), lambda r, g, m, i: (m, r, g),
+            lambda r, g, m, i: (m, g, r), lambda r, g, m, i: (g, m, r))),
+        *(Wrong("order", f"{three} Yours are less, or more.", order) for order in (
+            lambda r, g, m, i: (r, g), lambda r, g, m, i: (r, m), lambda r, g, m, i: r, lambda r, g, m, i: (g, m),
+            lambda r, g, m, i: (i, r, g, m), lambda r, g, m, i: (r, g, m, i))),
+        Wrong("order", f"{three} Here differences stand in their place.", lambda r, g, m, i: (r, r - g, r - m)),
+    ], ignored=((0, np.linspace(0, 1, 20)), (1, np.linspace(0, 1, 20))))
+    return "Passed: of 2 to 50 networks, the best one's score on both sets, and the mean."

@@ -1,6 +1,4 @@
 """A network wrapped by pyvene so that subspaces of one of its layers can be interchanged, and what there is in them."""
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import nn
@@ -119,12 +117,6 @@ def own_columns(intervenable: pv.IntervenableModel) -> list[list[int]] | None:
     columns = [list(block) for block in partition[:1 + len(others)]]
     fits = len(columns) == 1 + len(others) and len(set(sum(columns, []))) == len(sum(columns, []))
     return columns if fits and get_layer(intervenable) else None
-
-
-def one_source_subspaces(intervenable: pv.IntervenableModel, blocks: Sequence[int], batch_size: int) -> list:
-    """The ``subspaces`` argument by which the first intervention swaps the named blocks and the others nothing."""
-    nothing: list[list] = [[[]] * batch_size] * (len(intervenable.interventions) - 1)
-    return [[list(blocks)] * batch_size, *nothing]
 
 
 def own_subspaces(intervenable: pv.IntervenableModel, batch_size: int) -> list | None:

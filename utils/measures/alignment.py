@@ -3,7 +3,6 @@
 Blocks are those of a model from ``build_intervenable``; ``variables[i]`` is the variable that block i should hold.
 """
 from collections.abc import Callable, Sequence
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -13,28 +12,26 @@ from utils.counterfactual_data_utils import validate_dataset
 from utils.das_utils import iit_predict
 from utils.data_utils import (COEFFICIENTS, VARIABLE_NAMES, CausalModel, as_causal_model, find_turn,
                               intervene_on_labels, random_state, render_images)
-from utils.interventions.build import (build_intervenable, get_basis, get_intervention, get_layer,
-                                       one_source_subspaces)
-from utils.interventions.layers import find_layer, flatten_neurons, record
+from utils.interventions.build import get_basis, get_intervention, get_layer, validate_intervenable
+from utils.interventions.layers import find_layer, flatten_neurons, record, restore_neurons
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import draw_pairs
-from utils.model_utils import predict, to_answers, validate_batch
+from utils.measures.response import answer_changes
+from utils.model_utils import predict, to_answers, to_probabilities, validate_batch
 from utils.running.guard import evaluating
 from utils.validation import validate_count, validate_values, validate_variables
 
 
-def _answers(probabilities: torch.Tensor) -> np.ndarray:
-    return to_answers(probabilities).numpy()
-
-
-def swap_blocks(
-    intervenable: pv.IntervenableModel, X_base: torch.Tensor, X_source: torch.Tensor, blocks: Sequence[int]
-) -> torch.Tensor:
-    """Probabilities (n,) or (n, c) when the named blocks of the shared basis all come from one source; inputs
-    (n, ...)."""
-    X_sources = X_source[None].expand(len(intervenable.interventions), *X_source.shape)
-    subspaces = one_source_subspaces(intervenable, blocks, len(X_base))
-    return iit_predict(intervenable, X_base, X_sources, subspaces=subspaces)
+def swap_each(
+    intervenable: pv.IntervenableModel, X_base: torch.Tensor, X_source: torch.Tensor, choices: Sequence[Sequence[int]],
+) -> list[np.ndarray]:
+    """Answers (n,) when the blocks of each choice all come from one source; inputs (n, ...)."""
+    validate_intervenable(intervenable)
+    X_base, X_source = (validate_batch(X, intervenable.model, "images") for X in (X_base, X_source))
+    intervention = get_intervention(intervenable)
+    logits = answer_changes(intervenable, X_base, X_source, lambda here, there: [
+        intervention(here, there, [list(blocks)] * len(here)) for blocks in choices], len(choices))
+    return [to_answers(to_probabilities(found)).numpy() for found in logits]
 
 
 def cross_matrix(
@@ -45,9 +42,8 @@ def cross_matrix(
 
     Inputs, labels and causal model are as for ``measure_utils.score_alignment``, here as below.
 
-    Returns:
-        two arrays (blocks, variables): IIA over all pairs, and over those whose answer the intervention on j changes;
-        nan where it changes none.
+    Returns two arrays (blocks, variables): IIA over all pairs, and over those whose answer the intervention on j
+    changes; nan where it changes none.
     """
     images, labels = validate_dataset(images, labels, causal_model)
     answer = as_causal_model(causal_model, coefficients)
@@ -56,8 +52,8 @@ def cross_matrix(
     z_base, z_source = labels[pairs.base], labels[pairs.sources]
     targets = [answer(intervene_on_labels(z_base, z_source, [[j]])) for j in range(labels.shape[1])]
     every, flips = [], []
-    for block in range(len(intervenable.interventions)):
-        right = [_answers(swap_blocks(intervenable, X_base, X_source[0], [block])) == y for y in targets]
+    for swapped in swap_each(intervenable, X_base, X_source[0], [[i] for i in range(len(intervenable.interventions))]):
+        right = [swapped == y for y in targets]
         every.append([r.mean() for r in right])
         flips.append([r[y != pairs.y_base].mean() if (y != pairs.y_base).any() else np.nan
                       for r, y in zip(right, targets)])
@@ -67,12 +63,11 @@ def cross_matrix(
 def draw_isolating_pairs(
     labels: np.ndarray, variable: int, n: int, tolerance: float = 0.01, distance: float = 0.1, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (n,) of bases and sources that agree on one variable and differ in all others.
+    """Indices (n,), drawn with replacement, of bases and sources that agree on one variable and differ in all others.
 
     Args:
         labels: (m, v); values that are no numbers agree where they are equal.
         variable: which one agrees, to within ``tolerance``.
-        n: pairs; drawn with replacement.
         distance: least difference of each other variable.
     """
     labels, rng = validate_values(labels), random_state(seed)
@@ -106,10 +101,7 @@ def cause_isolate(
     """Cause, isolate and disentangle of each variable (RAVEL, Huang et al. 2024, arXiv:2402.17700).
 
     Cause: flip-IIA when its block alone is swapped. Isolate: share of answers that stay as they are when the block
-    is swapped between inputs that agree on the variable. Disentangle: their mean.
-
-    Returns:
-        one row for each variable.
+    is swapped between inputs that agree on the variable. Disentangle: their mean. One row for each variable.
     """
     images, labels = validate_dataset(images, labels, causal_model)
     variables = validate_variables(variables, labels.shape[1])
@@ -119,13 +111,11 @@ def cause_isolate(
     X, rows = torch.from_numpy(images), []
     for block, variable in enumerate(variables):
         base, source = draw_isolating_pairs(labels, variable, n, seed=seed)
-        swapped = swap_blocks(intervenable, X[base], X[source], [block])
-        isolate = (_answers(swapped) == _answers(predict(intervenable.model, X[base]))).mean()
-        cause = flips[block, variable]
+        swapped, plain = swap_each(intervenable, X[base], X[source], [[block], []])
+        cause, isolate = flips[block, variable], (swapped == plain).mean()
         name = names[variable] if variable < len(names) else f"variable {variable}"
-        rows.append({"variable": name, "cause": cause, "isolate": isolate,
-                     "disentangle": (cause + isolate) / 2, "n": n})
-    return pd.DataFrame(rows).set_index("variable")
+        rows.append([name, cause, isolate, (cause + isolate) / 2, n])
+    return pd.DataFrame(rows, columns=["variable", "cause", "isolate", "disentangle", "n"]).set_index("variable")
 
 
 def self_consistency(
@@ -138,10 +128,8 @@ def self_consistency(
     It separates a bad alignment (low) from a bad classifier (high, but low IIA).
 
     Args:
-        render: makes inputs (n, ...) from counterfactual labels (n, v) and the bases (n, ...); None paints ellipses.
-
-    Raises:
-        ValueError: ``render`` is missing for a ``causal_model`` of one's own.
+        render: makes inputs (n, ...) from counterfactual labels (n, v) and the bases (n, ...); None paints ellipses,
+            and is a ValueError with a ``causal_model`` of one's own.
     """
     if causal_model is not None and render is None:
         raise ValueError("render must make the inputs that a causal_model's labels describe, got None")
@@ -154,7 +142,7 @@ def self_consistency(
     own = predict(intervenable.model, rendered)
     if len(own) != n:
         raise ValueError(f"render must make an input for each of {n} counterfactuals, got {len(own)}")
-    return float((_answers(iit_predict(intervenable, X_base, X_sources)) == _answers(own)).mean())
+    return float((to_answers(iit_predict(intervenable, X_base, X_sources)) == to_answers(own)).float().mean())
 
 
 def complement_iia(
@@ -164,20 +152,18 @@ def complement_iia(
 ) -> dict[str, float]:
     """Swap everything orthogonal to the aligned blocks; only the variables that are NOT aligned may change.
 
-    Swapping the complement is swapping the aligned blocks the other way round, from base into source.
-
-    Returns:
-        ``iia`` against the target, ``flip_iia`` over pairs whose target differs from the base's answer (nan where
-        all variables are aligned, so that nothing may change), and ``n``.
+    Swapping the complement is swapping the aligned blocks the other way round, from base into source. Returns ``iia``
+    against the target, ``flip_iia`` over pairs whose target differs from the base's answer (nan where all variables are
+    aligned, so that nothing may change), and ``n``.
     """
     images, labels = validate_dataset(images, labels, causal_model)
     aligned = validate_variables(variables, labels.shape[1])
     pairs = draw_pairs(labels, [[0]], n, coefficients, seed=seed, causal_model=causal_model)
     X_base, X_source = pairs.images(images)
-    swapped = swap_blocks(intervenable, X_source[0], X_base, range(len(intervenable.interventions)))
+    swapped, = swap_each(intervenable, X_source[0], X_base, [range(len(intervenable.interventions))])
     z_base, z_source = labels[pairs.base], labels[pairs.sources[0]]
     target = as_causal_model(causal_model, coefficients)(intervene_on_labels(z_source, z_base[None], [aligned]))
-    right, flip = _answers(swapped) == target, target != pairs.y_base
+    right, flip = swapped == target, target != pairs.y_base
     return {"iia": float(right.mean()), "flip_iia": float(right[flip].mean()) if flip.any() else float("nan"), "n": n}
 
 
@@ -199,21 +185,21 @@ def unaligned_effects(
     units = min(validate_count(units, "units"), basis.shape[0] - basis.shape[1])
     if units <= 0:
         return np.empty(0)
-    model, layer = intervenable.model, cast(str, get_layer(intervenable))  # find_layer refuses None
-    X = validate_batch(images, model, "images")
-    with evaluating(model), torch.random.fork_rng(devices=[]):
-        flat = flatten_neurons(record(model, find_layer(model, layer), X[:1000])[0], position).to(basis)
-        flat = flat - flat.mean(dim=0)
-        flat = flat - flat @ basis @ basis.T
-        directions = torch.linalg.svd(flat, full_matrices=False)[2][:units].T
-        single = build_intervenable(model, layer, units, example=X[:1], position=position)
-    intervention = get_intervention(single)
-    intervention.rotate_layer.weight = directions.contiguous().to(get_basis(single))
-    intervention.subspace_partition = [[unit] for unit in range(units)]
+    model, X = intervenable.model, validate_batch(images, intervenable.model, "images")
+    with evaluating(model):
+        flat = flatten_neurons(record(model, find_layer(model, get_layer(intervenable)), X[:1000])[0], position)
+        flat = (flat - flat.mean(dim=0)).to(basis)
+        directions = torch.linalg.svd(flat - flat @ basis @ basis.T, full_matrices=False)[2][:units]
+
+    def swap_units(here: torch.Tensor, there: torch.Tensor) -> list[torch.Tensor]:
+        base, source = (flatten_neurons(output, position).to(basis) for output in (here, there))
+        change = (source - base) @ directions.T
+        return [restore_neurons(base + change[:, [i]] * unit, here, position) for i, unit in enumerate(directions)]
+
     pairs = draw_pairs(labels, [[0]], 3 * n, seed=seed, causal_model=causal_model)
     differ = np.flatnonzero(pairs.y_sources[0] != pairs.y_base)[:n]
     if len(differ) == 0:
         raise ValueError("labels must hold inputs to which the causal model answers differently, found none")
     X_base, X_source = X[pairs.base[differ]], X[pairs.sources[0][differ]]
-    answers = [_answers(swap_blocks(single, X_base, X_source, [unit])) for unit in range(units)]
-    return np.array([(answer != pairs.y_base[differ]).mean() for answer in answers])
+    found = map(to_probabilities, answer_changes(intervenable, X_base, X_source, swap_units, len(directions)))
+    return np.array([(to_answers(p).numpy() != pairs.y_base[differ]).mean() for p in found])

@@ -1,8 +1,9 @@
-"""How a network's answer responds to one subspace that is slid continuously."""
-from collections.abc import Sequence
+"""How a network's answer responds to what is done to one layer: to several swaps, to a subspace that is slid."""
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from torch.nn.utils import parametrize
 
 from utils.counterfactual_data_utils import validate_dataset
 from utils.data_utils import COEFFICIENTS, CausalModel, as_causal_model
@@ -16,6 +17,30 @@ from utils.running.guard import evaluating, model_device
 from utils.validation import validate_values
 
 
+@torch.no_grad()
+def answer_changes(
+    intervenable: pv.IntervenableModel, X_base: torch.Tensor, X_source: torch.Tensor,
+    change: Callable[[torch.Tensor, torch.Tensor], list[torch.Tensor]], count: int, rows: int = 2048,
+) -> torch.Tensor:
+    """Logits (count, n) or (count, n, c) of inputs (n, ...) after each of ``count`` changes of the aligned layer.
+
+    The network runs once up to there; ``change`` makes the list of changed outputs from those for some bases and for
+    their sources, for as many pairs at a time as give ``rows`` changed outputs.
+    """
+    model, logits, batch_size = intervenable.model, [], max(1, rows // count)
+    module = find_layer(model, get_layer(intervenable))
+    copies = 1 if can_share_a_pass(intervenable, X_base) else count  # of each base, for what leads around the layer
+    for parts in zip(X_base.split(batch_size), X_source.split(batch_size)):
+        bases, sources = (part.to(model_device(model)) for part in parts)
+        with evaluating(model), parametrize.cached():
+            there = record(model, module, sources)[0]
+            with rewire(module, lambda here: torch.cat(change(here[:len(there)], there))):  # noqa: B023  # called here
+                found = read_logits(model(torch.cat([bases] * copies)), count * len(bases))
+        logits.append(found.view(count, len(bases), *found.shape[1:]).cpu())
+    to_probabilities(torch.cat(logits, dim=1).flatten())  # refuses nan
+    return torch.cat(logits, dim=1)
+
+
 def _find_crossing(values: np.ndarray, dose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where logits (doses, n) first change sign: whether they do, and at which dose, on the line between neighbors."""
     changed = (values > 0) != (values[0] > 0)
@@ -25,7 +50,6 @@ def _find_crossing(values: np.ndarray, dose: np.ndarray) -> tuple[np.ndarray, np
         return changed.any(axis=0), dose[step - 1] + (dose[1] - dose[0]) * before / (before - after)
 
 
-@torch.no_grad()
 def dose_response(
     intervenable: pv.IntervenableModel, images: np.ndarray, labels: np.ndarray, block: int, variable: int,
     n: int = 10_000, doses: int = 41, coefficients: Sequence[float] = COEFFICIENTS, seed: int = 0,
@@ -66,24 +90,13 @@ def dose_response(
         flipped = answer(z) != pairs.y_base[flip]
         low, high = np.where(flipped, low, middle), np.where(flipped, middle, high)
 
-    model, intervention, logits = intervenable.model, get_intervention(intervenable), []
-    module = find_layer(model, get_layer(intervenable))
-    copies = 1 if can_share_a_pass(intervenable, X) else doses  # of each base, for what leads around the layer
+    intervention = get_intervention(intervenable)
 
-    def slide(activations: torch.Tensor) -> torch.Tensor:
-        here, chosen = activations[:len(there)], [[block]] * len(there)
-        return torch.cat([intervention(here, torch.lerp(here, there, float(d)), chosen) for d in dose])
+    def slide(here: torch.Tensor, there: torch.Tensor) -> list[torch.Tensor]:
+        return [intervention(here, torch.lerp(here, there, float(d)), [[block]] * len(here)) for d in dose]
 
-    for i in range(0, len(base), batch_size):
-        bases, sources = (X[index[i:i + batch_size]].to(model_device(model)) for index in (base, source))
-        with evaluating(model):
-            there = record(model, module, sources)[0]
-            with rewire(module, slide):
-                found = read_logits(model(torch.cat([bases] * copies)), doses * len(bases))
-        found = found if found.ndim == 1 else found[:, 1] - found[:, 0]
-        logits.append(found.view(doses, -1).cpu().numpy())
-    values = np.concatenate(logits, axis=1)
-    to_probabilities(torch.from_numpy(values))  # refuses nan
+    found = answer_changes(intervenable, X[base], X[source], slide, doses, batch_size * doses)
+    values = (found if found.ndim == 2 else found[..., 1] - found[..., 0]).numpy()
     crosses, crossing = _find_crossing(values, dose)
     flips = crosses & ((values[0] > 0) == pairs.y_base[flip].astype(bool))
     return (start + high * way)[flips], (start + crossing * way)[flips], float(flips.mean())
