@@ -37,7 +37,7 @@ LAYERS = (  # each imports only from those before it
     "utils.checks.tools.trainings",
     "utils.checks.parts.losses", "utils.checks.parts.answers", "utils.checks.parts.shares", "utils.checks.parts.models",
     "utils.checks.parts.training", "utils.checks.parts.swaps", "utils.checks.parts.bases", "utils.checks.parts.joint",
-    "utils.checks.parts.tables",
+    "utils.checks.parts.tables", "utils.checks.parts.replays",
     "utils.checks.data", "utils.checks.das", "utils.checks.iit", "utils.checks.steps", "utils.checks.multi",
     "utils.checks.measures", "utils.checks.sweep", "utils.checks.own",
     "utils.explorer.view", "utils.explorer.picture", "utils.explorer.widget",

@@ -116,7 +116,7 @@ const explorerNetwork = (() => {
   }
 
   const sum = ({ coefficients }, labels) => coefficients.reduce((total, c, v) => total + c * labels[v], 0);
-  const judge = (data, labels) => Number(sum(data, labels) - data.threshold > 1e-9);  // 0.6 is not above it
+  const judge = (data, labels) => Number(sum(data, labels) > data.threshold);  // of .5, .5, .5 it is just above
   const toProbability = logit => 1 / (1 + Math.exp(-logit));
 
   /** What labels of base and sources, and a choice of subspaces, come to: see View in utils/explorer/view.py. */

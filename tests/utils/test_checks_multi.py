@@ -274,7 +274,7 @@ WRONG = {
          r"of 8:"),
         (draw(lambda b, n, m, k, rng: rng.integers(m + 1, size=(k, n))), "Some indices are out of range, with n = 20,"),
         (draw(lambda b, n, m, k, rng: rng.integers(n, size=(k, n))), "Some indices are out of range, with n = 7,"),
-        (draw(lambda b, n, m, k, rng: rng.integers(m, size=(3, n))), r"Sources have shape \(3, 1\), with n = 1,"),
+        (draw(lambda b, n, m, k, rng: rng.integers(m, size=(3, n))), r"sources has shape \(3, 1\)"),
         (draw(lambda b, n, m, k, rng: rng.integers(30, size=(k, n))), "Some indices are out of range, with n = 1,"),
     ],
     "check_multi_swap": [
@@ -298,6 +298,9 @@ WRONG = {
         (lambda b, s, Q, bl: swap()(b, s, Q, bl).relu(), "A ReLU is taken of the result: leave it as it"),
     ],
     "check_correlations": [
+        *((lambda x, z, power=power: np.abs(np.corrcoef(x.T, z.T)[:x.shape[1], x.shape[1]:])**power, "to the power")
+          for power in (3, 5, 1.5)),
+        (lambda x, z: np.abs(np.corrcoef(x.T, z.T)[:x.shape[1], x.shape[1]:])[:, [0, 0, 0]], "Column 0 of the labels"),
         (corr, "The sign is still there: take the absolute"),
         (lambda x, z: abs(corr(x, z)).T, "The table is transposed: a row for each"),
         (lambda x, z: abs(np.corrcoef(x.T, z.T)[:3, 3:]), "The number of directions is written out: it is"),

@@ -9,11 +9,14 @@ import torch.nn.functional as F
 from utils.checks.helpers import noise_images, own_rng, require
 from utils.checks.parts.bases import require_bases
 from utils.checks.parts.models import NetworkLearner, Watched
-from utils.checks.parts.swaps import COORDINATES, ROTATED, WRONG_ROTATED, rotated, swaps
+from utils.checks.parts.swaps import COORDINATES, ROTATED, WRONG_ROTATED, rotated, say_put, swaps
 from utils.checks.tools.running import refuse, tidy
 from utils.checks.tools.variants import RESULTS, Wrong, alike, as_numbers, examine, find_mistake
 from utils.interventions.rotated_space import CNNConfig, pv
 from utils.model_utils import LAYER_SIZES, PyTorchCNN
+
+
+_went_on: dict[str, torch.Tensor] = {}  # the layers' outputs in the last run, hooks included
 
 
 class _ShortcutCNN(PyTorchCNN):
@@ -23,6 +26,7 @@ class _ShortcutCNN(PyTorchCNN):
         past = 0.5 * x.flatten(1).mean(1, keepdim=True)
         for layer in LAYER_SIZES:
             x = getattr(self, layer)(x.flatten(1) if layer == "fc1" else x)
+            _went_on[layer] = x.detach()
             past = past + torch.tanh(5 * x.flatten(1)[:, ::3].mean(1, keepdim=True))
             x = F.relu(F.max_pool2d(x, 2) if layer in ("conv1", "conv2") else x)
         return self.fc2(x) + past
@@ -31,8 +35,8 @@ class _ShortcutCNN(PyTorchCNN):
 _SWAP_HINTS = {
     "KeyError: <class": "Use forward hooks of plain PyTorch, register_forward_hook: pyvene comes in the next exercise.",
     "must match|Expected|expected|shapes|size mismatch|invalid for input|stack": "What is put in place has another "
-    "shape than the "
-        "layer's output: does the kept output come from the same layer, and is it the output, whole?",
+            "shape than the layer's output: does the kept output come from the same "
+            "layer, and is it the output, whole?",
     "no attribute 'layer'": "`layer` is a name, a string: getattr(model, layer) is the module.",
     "'str' object": "`layer` is a name, a string: getattr(model, layer) is the module.",
     "Tensor.*not callable|returned": "A hook takes (module, inputs, output), and returns None or the new output.",
@@ -44,7 +48,7 @@ _SWAP_HINTS = {
 def check_swap_layer(f: Callable) -> str:
     """Exercise 2.1: ``f(model, layer, X_base, X_source)`` gives the base's logits with the source's layer."""
     learner = NetworkLearner(f, "swap_layer(model, layer, X_base, X_source)", _SWAP_HINTS)
-    model, gots, cases, sizes = _ShortcutCNN(), [], [], []
+    model, gots, cases, sizes, put = _ShortcutCNN(), [], [], [], []
     for layer, n in (("conv2", 3), ("conv1", 2), ("fc1", 3), ("conv3", 2), ("fc1", 4)):
         model = _ShortcutCNN() if layer == "conv3" else model
         X_base, X_source = noise_images(2 * n)[torch.randperm(2 * n)].view(2, n, 1, 28, 28)
@@ -52,15 +56,19 @@ def check_swap_layer(f: Callable) -> str:
         watched = Watched(model)
         got = learner(model, layer, X_base, X_source)
         watched.require_untouched()
+        put.append([_went_on[layer]])
+        for X in (X_source, X_base):
+            with torch.no_grad():
+                model(X)
+            put[-1].append(_went_on[layer])
         got = as_numbers(got)
         require(got.shape != (n,), f"Your result has shape ({n},): the logits are asked as model(X_base) gives them, "
-                "(n, 1) = "
-                f"({n}, 1), in just this shape.")
+                                   f"(n, 1) = ({n}, 1), in just this shape.")
         require(got.shape == (n, 1), f"Your result has shape {got.shape}, with {n} pairs: the logits have shape (n, 1) "
-                f"= ({n}, 1).")
+                                     f"= ({n}, 1).")
         require(layer != "conv2" or alike(got, as_numbers(learner(model, layer, X_base, X_source))), "Called twice "
-                "with the same arguments, your function gives two results: does it keep something "
-                "between calls, in a global or in a default that is a list?")
+                "with the same arguments, your function gives two results: does it keep something between calls, in a "
+                "global or in a default that is a list?")
         gots.append(got)
         cases.append((swaps(model, layer, X_base, X_source),))
         sizes.append(f"{layer} and {n} pairs")
@@ -77,10 +85,7 @@ def check_swap_layer(f: Callable) -> str:
         for name in cases[0][0]:
             found = all(alike(gots[i], cases[i][0][name]()) for i in off)
             require(not found, f"With {sizes[off[0]]}: {name}")
-        require(False, "The answers are neither the bases' nor the sources', nor those of a whole layer swapped: what "
-                "the second hook "
-                "returns must be what the first one kept of the same layer, unchanged, with nothing done to the logits "
-                "after it.")
+        say_put(put[off[0]], sizes[off[0]])
     return "Passed: in test networks with shortcuts past every layer, the swap is right at all four layers."
 
 
@@ -89,10 +94,9 @@ _PYVENE_HINTS = {
     "hook_type": "The component ends with .output: f\"{layer}.output\".",
     "attribute 'mode'|CNNConfig|config": "Configuration first, then the model: pv.IntervenableModel(config, model).",
     "unexpected keyword": "pv.IntervenableConfig takes representations=[{\"component\": ...}] and "
-    "intervention_types=...",
+                          "intervention_types=...",
     "KeyError|no attribute|component|split|not supported|NoneType": "The component is the layer's name with .output "
-    "after it, "
-        "f\"{layer}.output\", and intervention_types is the class pv.VanillaIntervention.",
+            "after it, f\"{layer}.output\", and intervention_types is the class pv.VanillaIntervention.",
     "": "config = pv.IntervenableConfig(representations=[{\"component\": f\"{layer}.output\"}], "
         "intervention_types=pv.VanillaIntervention).",
 }
@@ -101,30 +105,29 @@ _PYVENE_HINTS = {
 def _require_one_swap(got: Any, layer: str) -> None:
     """Raise WrongAnswer unless this is a pyvene model with one interchange of the layer's output."""
     require(not isinstance(got, pv.IntervenableConfig), "This is the configuration: return "
-            "pv.IntervenableModel(config, model).")
-    require(not isinstance(got, (list, tuple, dict)), f"A pyvene IntervenableModel was expected, not a "
-            f"{type(got).__name__} that "
-            "holds something: return the model itself.")
-    require(isinstance(got, pv.IntervenableModel), f"A pyvene IntervenableModel was expected, not a "
-            f"{type(got).__name__}.")
+                                                        "pv.IntervenableModel(config, model).")
+    require(not isinstance(got, (list, tuple, dict)), "A pyvene IntervenableModel was expected, not a "
+                                                      f"{type(got).__name__} that holds something: return the model "
+                                                      "itself.")
+    require(isinstance(got, pv.IntervenableModel), "A pyvene IntervenableModel was expected, not a "
+                                                   f"{type(got).__name__}.")
     require(len(got.interventions) > 0, "There is no intervention: representations=[{\"component\": ...}] needs one.")
     require(len(got.interventions) == 1, f"There are {len(got.interventions)} representations: one is enough.")
     component = next(iter(got.representations.values())).component
     require(component != f"{layer}.input", "This is the layer's input: the component is its output, "
-            "f\"{layer}.output\".")
+                                           "f\"{layer}.output\".")
     require(component == f"{layer}.output", f"The component is '{component}': '{layer}.output' was asked for, "
-            f"f\"{{layer}}.output\".")
+                                            f"f\"{{layer}}.output\".")
     kind = type(next(iter(got.interventions.values())))
     require(issubclass(kind, pv.VanillaIntervention), f"The intervention is {kind.__name__}: to swap the whole layer, "
-            "use "
-            "pv.VanillaIntervention.")
+                                                      "use pv.VanillaIntervention.")
 
 
 @own_rng()
 def check_make_intervenable(f: Callable) -> str:
     """Exercise 2.2: ``f(model, layer)`` gives a pyvene model with one VanillaIntervention on the layer's output."""
-    learner = NetworkLearner(f, "make_intervenable(model, layer)", _PYVENE_HINTS, "to swap the "
-                             "whole layer, use pv.VanillaIntervention, which has nothing random; a rotation has.")
+    learner = NetworkLearner(f, "make_intervenable(model, layer)", _PYVENE_HINTS, "to swap the whole layer, use "
+            "pv.VanillaIntervention, which has nothing random; a rotation has.")
     for layer in ("fc1", "conv3", "conv2", "conv1"):  # the smallest first
         X_base, X_source = noise_images(8)[torch.randperm(8)].view(2, 4, 1, 28, 28)
         model = PyTorchCNN()
@@ -137,15 +140,13 @@ def check_make_intervenable(f: Callable) -> str:
             answer = got({"x": X_base}, [{"x": X_source}])[1]
         except Exception as error:
             refuse(f"The model that you return cannot be run at {layer}: {type(error).__name__}: "
-                f"{tidy(str(error), 120)}. Is all of "
-                   "the layer's output swapped, without a position or a part?")
+                   f"{tidy(str(error), 120)}. Is all of the layer's output swapped, without a position or a part?")
         plain = np.asarray(got.model(X_base).detach())
         require(alike(as_numbers(answer), as_numbers(model(X_source)), 1e-3), "The model that you return does not swap "
                 "the whole "
                 f"output of {layer}: its answer to X_base " + ("is what it was without an intervention." if alike(
                     as_numbers(answer), plain) else "is not what the source's layer gives. Is a part of the layer "
-                        "chosen, or the "
-                    "network changed?"))
+                                                    "chosen, or the network changed?"))
         watched.require_untouched(frozen=False, modes=False)  # pyvene freezes, and switches to eval
     return "Passed: at each of the four layers the pyvene model swaps the whole output."
 
@@ -163,18 +164,16 @@ def check_rotated_swap(f: Callable) -> str:
         Q, got = cases[0][2].numpy().astype(float), gots[0]
         change = got - cases[0][0].numpy() if got.shape == (5, 6) else None
         require(change is None or not np.isfinite(change).all() or alike(change @ Q @ Q.T, change, 1e-3), "What is "
-                "orthogonal to Q "
-                "changes too: add to h_base a change along the columns of Q only, (...) @ Q @ Q.T.")
+                "orthogonal to Q changes too: add to h_base a change along the columns of Q only, (...) @ Q @ Q.T.")
         require(change is None or alike(got @ Q, got @ Q * 0, 1e-3) or not alike(change @ Q @ Q.T, change, 1e-3) or
                 alike(
             got @ Q, cases[0][1].numpy() @ Q, 1e-3), "What is orthogonal to Q stays, as it should, but the coordinates "
-                "along Q are "
-            "not those of the source: (h_source - h_base) @ Q is what must be added to them.")
+                                                     "along Q are not those of the source: (h_source - h_base) @ Q is "
+                                                     "what must be added to them.")
 
     examine(f, "rotated_swap(h_base, h_source, Q)", cases, sizes, rotated, ROTATED, WRONG_ROTATED, also=also, hints={
         "size|shape|dimension|1D|align|broadcast": "The shapes do not fit: h @ Q gives the coordinates (n, k), and "
-        "only coordinates "
-            "@ Q.T are back in the layer's (n, d)."})
+                                                   "only coordinates @ Q.T are back in the layer's (n, d)."})
     return "Passed: for six sizes, the coordinates along Q come from the source, the rest from the base."
 
 

@@ -1,18 +1,17 @@
 """Checks of the exercises in notebooks 0 and 1: each tries a learner's function and names the likely mistake."""
-import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from utils.checks.helpers import WrongAnswer, require
+from utils.checks.helpers import require
 from utils.checks.parts.answers import (ANSWERS, HINTS, MIX, WRONG_GROUPS, WRONG_OWNERS, WRONG_VALUES, answer, mixed,
-    say_answers,
-                                        say_dependence)
-from utils.checks.parts.shares import FLIPS, SHARE, WRONG_FLIPS, WRONG_SHARES, flips, share
+                                        say_answers, say_dependence)
+from utils.checks.parts.shares import FLIPS, SHARE, WRONG_FLIPS, WRONG_SHARES, flips, say_share, share
 from utils.checks.parts.training import require_steps
+from utils.checks.tools.contents import say_rule
 from utils.checks.tools.draws import require_uniform_draws
-from utils.checks.tools.running import Learner, require_function
+from utils.checks.tools.running import Learner
 from utils.checks.tools.variants import Wrong, as_numbers, examine
 
 # On the threshold in float32 and float64, in whatever order the products are added.
@@ -23,6 +22,8 @@ def check_causal_answers(f: Callable) -> str:
     """Exercise 0.1: ``f(labels (n, 3))`` gives the causal model's answers (n,), floats."""
     rng = np.random.default_rng(0)
     cases = [(rng.uniform(size=(n, 3)),) for n in (200, 3, 1, 1500)]
+    for z, in cases[:2]:
+        z[[0, -1]] += 0.45 * (1 - z[[0, -1]])  # answer 1, so that a first or last row left at 0 shows
     sizes = [f"{len(z)} labels" for z, in cases]
 
     def build(answer: Callable) -> Callable:
@@ -34,6 +35,7 @@ def check_causal_answers(f: Callable) -> str:
 
     def also(gots: list[np.ndarray]) -> None:
         say_dependence(Learner(f, example), cases[0][0], np.empty((0, 200, 3)), [], lambda b, s, g: (b,))
+        say_rule(Learner(f, example), lambda z: (z,))
         say_answers(gots, [answer(z).astype(float) for z, in cases])
 
     examine(f, example, cases, sizes, build, right, wrong, hints=hints,
@@ -45,7 +47,9 @@ def check_causal_answers(f: Callable) -> str:
     kind = np.asarray(Learner(f, example)(cases[0][0])).dtype.kind
     require(kind != "c", "These are complex numbers: floats 0.0 and 1.0 are asked, .astype(float).")
     require(kind != "b", "The answers are right, but they are truth values: floats 0.0 and 1.0 are asked, "
-            ".astype(float).")
+                         ".astype(float).")
+    require(kind == "f", "The answers are right, but they are whole numbers: floats 0.0 and 1.0 are asked, "
+                         ".astype(float).")
     return "Passed: 1,706 labels, two of them right on the threshold, get the causal model's answers."
 
 
@@ -57,10 +61,11 @@ def check_share_correct(f: Callable) -> str:
         y = (rng.random(n) < ones).astype(float)
         cases.append((np.clip(0.3 * y + rng.uniform(0.02, 0.68, n), 0, 1).round(3), y))
     cases.append((1 - cases[2][0], cases[2][1]))  # mostly wrong
-    cases[0][0][:6] = 0.5
+    cases[0][0][:9] = *[0.5] * 6, 0.498, 0.501, 0.492
     sizes = [f"{len(p)} probabilities" for p, _ in cases]
 
-    examine(f, "share_correct(probabilities, answers)", cases, sizes, share, SHARE, WRONG_SHARES)
+    examine(f, "share_correct(probabilities, answers)", cases, sizes, share, SHARE, WRONG_SHARES,
+            also=lambda gots: say_share(Learner(f, "share_correct(probabilities, answers)"), gots))
     return "Passed: the share is right for six sets of probabilities, some of them exactly one half."
 
 
@@ -85,6 +90,7 @@ def check_counterfactual_answers(f: Callable) -> str:
         learner = Learner(f, example)
         for base, source, variables in cases[:3]:
             say_dependence(learner, base, source[None], [variables], lambda b, s, g: (b, s[0], list(g[0])))
+        say_rule(learner, lambda z: (z, z, [0, 2]))
         say_answers(gots, [build(**MIX)(*case).astype(float) for case in cases])
 
     examine(f, example, cases, [f"{len(b)} pairs and variables {v}" for b, _, v in cases], build, MIX, [
@@ -93,45 +99,10 @@ def check_counterfactual_answers(f: Callable) -> str:
     return "Passed: five sets of pairs get the right counterfactual answers, for one to three variables."
 
 
-_ALL_SOURCES = ("All sources are the same image: this is single-source data for a multi-source model. Draw anew for "
-    "each "
-                "source.")
-
-
 def check_draw_pairs(f: Callable) -> str:
     """Exercise 1.2: ``f(n, num_images, rng)`` draws base and source, integer indices (n,) each."""
-    require_function(f)
-
-    def many(n: int, num_images: int, k: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        drawn = [_one_pair(f(n, num_images, rng), n, num_images) for _ in range(k)]
-        return drawn[0][0], np.stack([source for _, source in drawn])
-
-    try:
-        require_uniform_draws(many, "draw_base_and_source(n, num_images, rng)")
-    except WrongAnswer as error:
-        text = re.sub(r", num_images = (\d+) and num_sources = \d+", r" and num_images = \1", str(error))
-        text = text.replace(_ALL_SOURCES, "The source does not come from the rng (a generator of your own, or the "
-                            "place in the array?): another draw gives the same.")
-        raise WrongAnswer(re.sub("(Source|source)(s| [0-9])", r"\1", text)) from error.__cause__
+    require_uniform_draws(f, "draw_base_and_source(n, num_images, rng)", pairs=True)
     return "Passed: the draws of base and source are uniform, independent, and follow the generator."
-
-
-def _one_pair(got: Any, n: int, num_images: int) -> tuple[np.ndarray, np.ndarray]:
-    """Base and source as arrays, or WrongAnswer unless they are two of n whole numbers."""
-    require(got is not None, "Your function returned None: did you forget the `return`?")
-    require(isinstance(got, (tuple, list)) and len(got) == 2, "Return two arrays of indices, base and source: this is "
-            "a "
-            f"{type(got).__name__}.")
-    for name, part in zip(("base", "source"), got):
-        require(part is not None, f"What should be the {name} is None: did you forget the `return`?")
-        require(np.shape(part) == (n,), f"With n = {n} and num_images = {num_images}, the {name} has shape "
-                f"{np.shape(part)}: {(n,)} is wanted.")
-    base, source = map(np.asarray, got)
-    require(num_images < 1000 or not np.array_equal(base, source), "The source is the same image as the base: sources "
-            "that always agree with the base teach nothing.")
-    require(n < 10 or num_images < 10 or len(set(source.tolist())) > 1, "All pairs have the same source: draw one for "
-            "each base.")
-    return base, source
 
 
 def check_multi_source_answers(f: Callable) -> str:
@@ -149,6 +120,7 @@ def check_multi_source_answers(f: Callable) -> str:
         learner = Learner(f, example)
         for base, sources, groups in cases[:4]:
             say_dependence(learner, base, sources, groups, lambda b, s, g: (b, s, [list(x) for x in g]))
+        say_rule(learner, lambda z: (z, np.stack([z, z]), [[1], [0]]))
         say_answers(gots, [build(**MIX)(*case).astype(float) for case in cases])
 
     examine(f, example, cases, [f"{len(b)} bases and groups {g}" for b, _, g in cases], build, MIX, [
@@ -176,8 +148,8 @@ def check_flip_iia(f: Callable) -> str:
             kind = "one that stays" if not right else "one that flips, from right to wrong" if right < 0 else (
                 "one that flips, from wrong to right")
             require(abs(change - right) < 1e-6, f"When the answer to one pair changes ({kind}), the share should "
-                    "change by "
-                    f"{right:.3g}, and yours changes by {change:.3g}: right answers among flips / number of flips.")
+                                                f"change by {right:.3g}, and yours changes by {change:.3g}: right "
+                                                "answers among flips / number of flips.")
 
     examine(f, "flip_iia(answers, y_base, y_counterfactual)", cases, [
         f"{len(y)} pairs, of which {int((y != b).sum())} flip" for _, b, y in cases], flips, FLIPS, WRONG_FLIPS,

@@ -3,7 +3,6 @@ import contextlib
 import sys
 import traceback
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -49,26 +48,12 @@ def require(condition: bool, message: str) -> None:
         raise WrongAnswer(message)
 
 
-def require_value(got: Any) -> None:
-    """Raise WrongAnswer for None."""
-    require(got is not None, "Your function returned None: did you forget the `return`?")
-
-
-def as_array(got: Any) -> np.ndarray:
-    """What a function returned (array, tensor, list, number) as float64, or WrongAnswer."""
-    require_value(got)
-    try:
-        return np.asarray(got.detach().cpu() if isinstance(got, torch.Tensor) else got, dtype=np.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise WrongAnswer(f"Your function returned a {type(got).__name__}: return one array, or one number.") from error
-
-
-def matches(got: Any, wanted: Any, tolerance: float = 1e-4) -> bool:
-    """Whether two arrays have the same shape and, nearly, the same values."""
-    got, wanted = as_array(got), as_array(wanted)
-    return got.shape == wanted.shape and np.allclose(got, wanted, rtol=tolerance, atol=tolerance)
-
-
+def power_of(got: np.ndarray, right: np.ndarray) -> float:
+    """The one power to which the right results are taken, or 0 where there is none."""
+    usual = (got > 0) & (right > 0) & (np.abs(right - 1) > 0.05)
+    powers = np.log(got[usual]) / np.log(right[usual])
+    found = usual.sum() > 2 and not got[right == 0].any() and np.ptp(powers) < 1e-3 * np.abs(powers).max()
+    return float(powers.mean()) if found else 0.0
 
 
 def noise_images(n: int) -> torch.Tensor:

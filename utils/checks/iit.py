@@ -10,7 +10,7 @@ from utils.checks.parts.joint import JOINT, WRONG_JOINT, WRONG_TWICE, joined
 from utils.checks.parts.models import NetworkLearner, Watched
 from utils.checks.parts.tables import require_table
 from utils.checks.tools.running import Learner
-from utils.checks.tools.variants import examine, find_mistake
+from utils.checks.tools.variants import as_numbers, examine, find_mistake
 from utils.interventions.build import build_intervenable
 from utils.model_utils import PyTorchCNN
 
@@ -26,7 +26,7 @@ def check_joint_loss(f: Callable) -> str:
     sizes = [f"{len(case[0])} pairs and weight {case[4]}" for case in cases]
     example, hints = "joint_loss(swapped_logits, y_counterfactual, base_logits, y_base, weight)", {
         "between 0 and 1": "F.binary_cross_entropy wants probabilities, and these are logits: use "
-        "F.binary_cross_entropy_with_logits.",
+                           "F.binary_cross_entropy_with_logits.",
         "numpy\\(\\)|requires grad": "numpy ends the gradient: compute in torch.",
         "second time|does not require grad": "backward is called later, on what you return: only compute the loss.",
         "target size|Target size|size of tensor": "Logits and answers must have the same shape, (n,).",
@@ -39,12 +39,18 @@ def check_joint_loss(f: Callable) -> str:
         for wrong in WRONG_TWICE:
             message = find_mistake(gots, plain, joined, JOINT, wrong)
             require(not message, message)
-        a, b = ([joined(**{**JOINT, "mix": mix})(*case) for case in plain] for mix in (lambda a, b, w: a, lambda a, b,
-            w: b))
-        if all(got.shape == () for got in gots):
-            shown = [f"{got:.4g} in place of {x:.4g} + {case[4]} * {y:.4g}" for got, x, y, case in zip(gots, a, b,
-                plain)]
-            require(False, f"The parts do not add up: {shown[0]}, and {shown[1]} (interchange + weight * behavior).")
+        if any(got.shape for got in gots):
+            return
+        learner, (swapped, y, base, y_base, _) = Learner(f, example, hints), cases[0]
+        one, two = (float(joined(**{**JOINT, "mix": mix})(*plain[0])) for mix in (lambda a, b, w: a, lambda a, b, w: b))
+        zero, unit, many = (float(as_numbers(learner(swapped, y, base, y_base, w)).mean()) for w in (0.0, 1.0, 2.5))
+        require(abs(zero - one) < 1e-3, f"With weight 0 the interchange loss alone is left: {zero:.4g} comes in place "
+                                        f"of {one:.4g}, the mean cross-entropy of swapped_logits and y_counterfactual.")
+        require(abs(many - zero - 2.5 * (unit - zero)) < 1e-3, "The loss does not rise in proportion to the weight: "
+                f"from weight 0 to 1 it rises by {unit - zero:.4g}, and to 2.5 by {many - zero:.4g}.")
+        require(abs(unit - zero - two) < 1e-3, f"From weight 0 to 1 the loss should rise by {two:.4g}, the mean "
+                                               "cross-entropy of base_logits and y_base, and it rises by "
+                                               f"{unit - zero:.4g}: look at the behavior part.")
 
     examine(f, example, cases, sizes, lambda **parts: lambda *case: joined(**parts)(*(
         x.detach().numpy().astype(float) if isinstance(x, torch.Tensor) else x for x in case)), JOINT, WRONG_JOINT,
@@ -60,10 +66,9 @@ def _require_gradients(f: Callable, example: str, hints: dict[str, str], case: t
     swapped, y, base, y_base, w = case
     got = Learner(lambda: f(swapped, y.clone(), base, y_base.clone(), w), example, hints)()
     require(isinstance(got, torch.Tensor), f"Your function returned a {type(got).__name__}: return the tensor itself, "
-            "without item or "
-            "float, so that backward can start from it.")
+                                           "without item or float, so that backward can start from it.")
     require(swapped.grad is None and base.grad is None, "Your function calls backward itself: return the loss, from "
-            "which it starts.")
+                                                        "which it starts.")
     try:
         grads: Any = torch.autograd.grad(got, [swapped, base], allow_unused=True) if got.requires_grad else (None, None)
     except RuntimeError:
@@ -71,11 +76,9 @@ def _require_gradients(f: Callable, example: str, hints: dict[str, str], case: t
     right = torch.sigmoid(swapped) - y, w * (torch.sigmoid(base) - y_base)
     for part, grad, wanted in zip(("swapped_logits", "base_logits"), grads, right):
         require(grad is not None, f"The value is right, but no gradient reaches {part}: compute in torch, without "
-                "detach, item or "
-                "no_grad.")
-        require(torch.allclose(grad, wanted / len(y), atol=1e-4), f"The value is right, but the gradient that reaches "
-                f"{part} is not "
-                "that of the loss: is a part detached?")
+                                  "detach, item or no_grad.")
+        require(torch.allclose(grad, wanted / len(y), atol=1e-4), "The value is right, but the gradient that reaches "
+                f"{part} is not that of the loss: is a part detached?")
 
 
 @own_rng()
@@ -93,36 +96,33 @@ def check_parameters_to_train(f: Callable) -> str:
             "intervenable.interventions is a "
             "dict: walk through its .values().", "concatenate list": "Turn .parameters() into a list first: list(...).",
             "truth value|Boolean value": "Tensors are compared by value with ==, in and set(list): keep each once by "
-            "id(p).",
+                                         "id(p).",
             "no attribute": "intervenable.interventions is a dict of modules with .parameters(), intervenable.model "
-            "the network."})
+                            "the network."})
         got = learner(intervenable, method)
         watched.require_untouched(frozen=False, modes=False)  # switching on gradients switches to train
         require(all(map(torch.equal, turned, intervenable.get_trainable_parameters())), "Your function changes the "
-                "rotation: leave its "
-                "values as they are.")
+                "rotation: leave its values as they are.")
         _require_parameters(got, method, network, rotation)
         frozen = [name for name, p in intervenable.model.named_parameters() if not p.requires_grad]
         require(method == "iit" or len(frozen) == len(network), "'das' leaves the network as it is, but gradients are "
-                "switched on for "
-                "it: call enable_model_gradients() for 'iit' only.")
+                "switched on for it: call enable_model_gradients() for 'iit' only.")
         require(method == "das" or not frozen, "No gradient reaches the network: pyvene froze it when it was wrapped. "
-                "Call intervenable.enable_model_gradients() first.")
+                                               "Call intervenable.enable_model_gradients() first.")
     return "Passed: 'das' trains the rotation alone, 'iit' rotation and network; the gradient reaches them all."
 
 
 def _require_parameters(got: Any, method: str, network: dict[int, str], rotation: set[int]) -> None:
     """These are the parameters of rotation and network that the method trains, each once."""
     require(not isinstance(got, torch.Tensor), "Return a list of parameters, even if there is just one.")
-    require(not isinstance(got, (dict, str, torch.optim.Optimizer)) and hasattr(got, "__iter__"), f"This is a "
-            f"{type(got).__name__}: "
-            "return the list of parameters alone, without names; the optimizer is made of it later.")
+    require(not isinstance(got, (dict, str, torch.optim.Optimizer)) and hasattr(got, "__iter__"), "This is a "
+            f"{type(got).__name__}: return the list of parameters alone, without names; the optimizer is made of it "
+            "later.")
     got = list(got)
     require(bool(got), f"There are no parameters for {method!r}: a generator that was used before is empty, so return "
-            "a list.")
+                       "a list.")
     require(not any(isinstance(p, (list, dict, torch.nn.Module)) for p in got), "The list holds lists, dicts or "
-            "modules: one plain list "
-            "of parameters is wanted, so join them with + and take .parameters() of modules.")
+            "modules: one plain list of parameters is wanted, so join them with + and take .parameters() of modules.")
     require(all(isinstance(p, torch.nn.Parameter) for p in got),
             "Not all are parameters (names, data, or results computed from parameters?): take them from .parameters().")
     ids = {id(p) for p in got}
@@ -130,20 +130,17 @@ def _require_parameters(got: Any, method: str, network: dict[int, str], rotation
     missing = [name for key, name in network.items() if key not in ids]
     if method == "das":
         require(not ids & set(network) or bool(rotation & ids), "'das' trains the network here, and not the rotation: "
-                "it is the other "
-                "way round.")
+                "it is the other way round.")
         require(not ids & set(network), "'das' trains the network too: the network stays as it is, and only the "
-                "rotation is trained.")
+                                        "rotation is trained.")
     require(rotation <= ids, f"The rotation is forgotten: {method!r} trains the interventions' parameters.")
     if method == "iit":
         require(len(missing) < len(network), "'iit' trains the network too: its parameters are missing.")
         require(not missing, f"'iit' trains all of the network, and some is missing: {', '.join(missing[:4])}.")
     require(len(ids) == len(got), "A parameter is in the list more than once: linked interventions share their "
-            "rotation, so keep each "
-            "parameter once.")
-    require(all(p.requires_grad for p in got if id(p) in rotation), f"No gradient reaches some of the parameters for "
-            f"{method!r}: the "
-            "rotation's requires_grad is False.")
+                                  "rotation, so keep each parameter once.")
+    require(all(p.requires_grad for p in got if id(p) in rotation), "No gradient reaches some of the parameters for "
+            f"{method!r}: the rotation's requires_grad is False.")
 
 
 def check_ablation(table: pd.DataFrame) -> str:

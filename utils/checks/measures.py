@@ -35,7 +35,8 @@ def _say_ends(f: Callable) -> None:
     for iia, name, wanted in ((0.7, "best baseline", 0), (0.95, "ceiling", 1), (0.825, "middle between both", 0.5)):
         got = as_numbers(scale(iia, [0.6, 0.7], 0.95))
         require(got.shape != () or alike(got, wanted), f"With iia at the {name} your result is {np.round(got, 3)}, and "
-                f"should be {wanted}: (iia - best baseline) / (ceiling - best baseline).")
+                                                       f"should be {wanted}: (iia - best baseline) / (ceiling - best "
+                                                       "baseline).")
 
 
 def check_flip_point(f: Callable) -> str:
@@ -117,13 +118,13 @@ def _say_slopes(gots: list[np.ndarray], cases: list[tuple]) -> None:
     row = int(np.abs(sums - THRESHOLD).argmax())
     design = np.column_stack([z, np.ones(len(z))])
     slopes = np.linalg.lstsq(design, gots[0], rcond=None)[0]
-    require(not np.allclose(design @ slopes, gots[0], atol=1e-6), "Your result is a weighted sum of the variables, but "
-            "not the right one: for variable 0 it is "
-            f"{' + '.join(f'{round(s, 4):.3g} z{i}' for i, s in enumerate(slopes[:3]))} + "
-            f"{slopes[3]:.3g}. Solve 0.4 z0 + 0.4 z1 + 0.4 z2 = 0.6 for z0.")
+    require(not np.allclose(design @ slopes, gots[0], atol=1e-6), "Your result is a weighted sum of the variables, "
+            "but not the right one: for variable 0 it is "
+            f"{' + '.join(f'{round(s, 4):.3g} z{i}' for i, s in enumerate(slopes[:3]))} + {slopes[3]:.3g}. Solve 0.4 "
+            "z0 + 0.4 z1 + 0.4 z2 = 0.6 for z0.")
     require(alike(sums[row], THRESHOLD), f"With your {gots[0][row]:.3f} in place of variable {variable}, the weighted "
-            "sum of the "
-            f"row {z[row].round(3).tolist()} is {sums[row]:.3f}, not {THRESHOLD}.")
+                                         f"sum of the row {z[row].round(3).tolist()} is {sums[row]:.3f}, not "
+                                         f"{THRESHOLD}.")
 
 
 def check_isolating(f: Callable) -> str:
@@ -241,8 +242,7 @@ def check_probe_r2(f: Callable) -> str:
     noise = rng.normal(size=24)
     examine(f, "probe_of_mine(coordinates, values)", cases, sizes, build, FITS, WRONG_FITS, allowed=allowed,
             hints={"broadcast|match the size|matmul|multiplied": "Rows are images: print the shapes of design, weights "
-                   "and "
-                   "values; the weights have one entry for each column of the design.",
+                    "and values; the weights have one entry for each column of the design.",
                    "Singular|singular": "Fit by least squares: np.linalg.lstsq."},
             ignored=((0, noise[:, None]), (1, noise)), also=lambda gots: say_probe(f, gots))
     return "Passed: R^2 is right where there is a signal, and not above 0 where there is only noise."

@@ -26,8 +26,8 @@ def check_partition(f: Callable) -> str:
 
     gots, examples = zip(*(blocks_of(*case) for case in cases))
     require(blocks_of(*cases[0])[0] == gots[0], "Called twice with the same arguments, your function gives two "
-            "results: does "
-            "it keep a list between calls, in a default or in a global?")
+                                                "results: does it keep a list between calls, in a default or in a "
+                                                "global?")
 
     def build(count: Callable, start: Callable, end: Callable, step: int, block: Callable, whole: Callable) -> Callable:
         return lambda d, k: whole([block(list(range(start(i, d, k), end(start(i, d, k), i, d, k), step)), d)
@@ -96,25 +96,23 @@ def check_partition(f: Callable) -> str:
         one, of_all = [b for b in blocks if len(b) != d], set(range(d * k))
         for condition, text in [
             (blocks == [[i * d, (i + 1) * d] for i in range(k)] and d > 2, "These are the bounds [start, end) of the "
-             "blocks."),
+                    "blocks."),
             (bool(message), message), (blocks == [list(range(i, d * k, k)) for i in range(k)] and d > 1,
-                                       "The directions are "
-                                       "dealt in turn, i, i + num_sources and so on: each block is a run."),
+                                       "The directions are dealt in turn, i, i + num_sources and so on: each block is "
+                                       "a run."),
             (len({str(case) for case in gots}) == 1, "Your blocks are the same for all arguments: compute them."),
             (len(blocks) != k, f"The number of blocks is {len(blocks)}: each of the {k} sources needs one."),
             (k > 1 and all(b == blocks[0] for b in blocks), "All sources have the same block: the last one would "
-             "overwrite "
-             "the others."),
+                                                            "overwrite the others."),
             (len(set(indices)) < len(indices),
              "Blocks overlap: no direction may belong to two sources, or come twice."),
             (bool(one), f"A block has {len(one[0]) if one else 0} directions: each has {d}, `directions`."),
             (set(indices) != of_all, f"Directions {sorted(of_all - set(indices))[:5]} are in no block, and "
-             f"{sorted(set(indices) - of_all)[:5]} should be in none."),
+                                     f"{sorted(set(indices) - of_all)[:5]} should be in none."),
             ([sorted(b) for b in blocks] == expected, "The directions are the right ones, but within a block they are "
-             "not in "
-             "ascending order."),
+                                                      "not in ascending order."),
             ([sorted(b) for b in blocks[::-1]] == expected, "The blocks are in reverse order: source 0 has the first "
-             "block."),
+                                                            "block."),
         ]:
             if condition:
                 refuse(text + example)
@@ -198,7 +196,7 @@ def check_multi_swap(f: Callable) -> str:
         Wrong("way", "Each source starts anew from h_base here: return one result, with all blocks set.",
               lambda b, s, Q, x: torch.stack([_swap_blocks(b, s[i:i + 1], Q, x[i:i + 1]) for i in range(len(x))])),
     ], hints={"broadcast|match the size|cannot be multiplied|must match": "Print the shapes: a block's directions are "
-              "Q_i = Q[:, block], coordinates (h - h_base) @ Q_i, and back it is @ Q_i.T.",
+            "Q_i = Q[:, block], coordinates (h - h_base) @ Q_i, and back it is @ Q_i.T.",
               "IndexError|out of bounds": "Source i goes with blocks[i], and a block lists columns of Q: Q[:, block].",
               "list indices|list index": "A block is a list of column numbers: Q[:, blocks[i]].",
               "inplace|in-place": "Work on h_base.clone().", "has no attribute": "These are torch tensors."}, most=1,
@@ -219,8 +217,7 @@ def check_correlations(f: Callable) -> str:
     examine(f, "correlations(coordinates, labels)", cases, sizes, correlating, CORRELATION, WRONG_CORRELATIONS,
             hints={"broadcast|match the size|aligned|multiplied|too deep|out of bounds|IndexError|dimension":
                    "np.corrcoef wants variables in rows, so .T of both; there are k = coordinates.shape[1] directions "
-                   "and 3 "
-                   "labels."},
+                   "and 3 labels."},
             also=lambda gots: _say_correlations(f, gots, cases))
     return "Passed: the absolute correlations are right for one to five directions."
 

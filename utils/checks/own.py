@@ -96,8 +96,7 @@ def check_switch_answers(f: Callable) -> str:
         Wrong("whole", "This is one answer in all: each row of values needs its own.", lambda x, a, b, s: x.any()),
         Wrong("whole", "This is one answer in all: each row of values needs its own.", lambda x, a, b, s: x.sum()),
     ], hints={"ambiguous|truth value|Boolean value": values, "unpack|index 3|out of bounds": "One variable is one "
-              "column of "
-              "the n rows: values[:, 0], values[:, 1] and values[:, 2], or values.T to unpack them.",
+            "column of the n rows: values[:, 0], values[:, 1] and values[:, 2], or values.T to unpack them.",
               "boolean subtract": "Truth values have no minus: use ^ or !=, or .astype(int)."},
         also=lambda gots: _say_rows(gots, cases))
     return "Passed: all eight combinations of the three variables get the right answer."
@@ -108,16 +107,14 @@ def _say_rows(gots: list[np.ndarray], cases: list[tuple]) -> None:
     for got, (values,) in zip(gots, cases):
         require(got.shape != (), "This is one answer in all: each row of values needs its own.")
         require(got.shape != (3,) or len(values) == 3, "These are three answers: values[0] is the first row, and "
-                "values[:, 0] "
-                "the first variable.")
+                                                       "values[:, 0] the first variable.")
         if got.shape != (len(values),):
             return
         others = np.setdiff1d(got, (0, 1))
         require(not len(others), f"Answers are 0 and 1, and yours hold {others[:1].round(3)}.")
         of_each = [set(got[(values == c).all(axis=1)]) for c in _COMBINATIONS]
         require(all(len(answers) < 2 for answers in of_each), "Two rows that are alike get different answers: does the "
-                "answer "
-                "depend on the place of the row?")
+                                                              "answer depend on the place of the row?")
         for (a, b, s), answers in zip(_COMBINATIONS, of_each):
             right = a == b if s else a | b
             if answers - {right}:
@@ -140,13 +137,11 @@ def check_choose_layer(f: Callable) -> str:
     for case, answer in zip(CURVES, wanted):
         got = learner(*case, nothing=True)
         require(got is not None or answer != NOWHERE or not gots, "None comes back where no layer reaches the goal: "
-                "return "
-                f"'{NOWHERE}'.")
+                f"return '{NOWHERE}'.")
         require(got is not None, "Your function returned None: did you forget the `return`?")
         gots.append(got)
     require(learner(*CURVES[0]) == gots[0], "Called twice with the same arguments, your function gives two results: "
-            "does it "
-            "keep something between calls?")
+                                            "does it keep something between calls?")
     if gots == wanted and all(isinstance(got, str) for got in gots):
         return f"Passed: for {len(CURVES)} sets of curves the right layer is chosen, or none."
     kinds = {type(got).__name__ for got in gots if not isinstance(got, str)}
@@ -158,7 +153,7 @@ def check_choose_layer(f: Callable) -> str:
     require(not message, message)
     for (curves, goal), answer, got in zip(CURVES, wanted, gots):
         require(answer != NOWHERE or got == NOWHERE, f"In {curves} no layer reaches {goal}: return '{NOWHERE}', not "
-                f"{got!r:.40}.")
+                                                     f"{got!r:.40}.")
     for (curves, goal), answer, got in zip(CURVES, wanted, gots):
         if got != answer:
             say_layer(curves, goal, answer, got)
@@ -178,14 +173,12 @@ def _find(learner: Learner, run: Run) -> list[str]:
     require(hasattr(answer, "__iter__"), f"This is a {type(answer).__name__}: return a list of names.")
     names = list(answer)
     require(all(isinstance(name, str) and name in changes for name in names), "Return the names of the changes, the "
-            "keys of "
-            "`changes`, not truth values, values or figures.")
+            "keys of `changes`, not truth values, values or figures.")
     left_out = [name for name in changes if name not in train.names]
     require(not left_out, f"Not every change was tried, {left_out[:1]} for one: more than one can mend a run, so train "
-            "once for "
-            "each.")
+                          "once for each.")
     require(len(train.names) <= len(changes) + 1, f"Each training takes its time: {len(train.names)} were started for "
-            f"{len(changes)} changes.")
+                                                  f"{len(changes)} changes.")
     require(len(set(names)) == len(names), "A name is in the list more than once.")
     return sorted(names)
 
@@ -195,18 +188,15 @@ def check_find_mends(f: Callable) -> str:
     learner = Learner(f, "find_mends(train, settings, changes, goal)", {
         "multiple values": "The setting is passed twice: {**settings, name: value} holds it once, with the new value.",
         "not supported between|ambiguous|truth value": "train returns two figures, (IIA, behavior): compare each of "
-        "them with "
-                                                       "the goal.",
+                                                       "them with the goal.",
         "values to unpack": "`changes` is a dict: changes.items() gives names and values.",
         "KeyError": "`changes` holds values for some of the settings only, and under other names in each run: walk "
-        "through "
-                    "changes.items().",
+                    "through changes.items().",
         "unhashable|must be a mapping": "train takes its settings by name: train(**{**settings, name: value}).",
     }, lists=True)
     gots = [_find(learner, run) for run in RUNS]
     require(_find(learner, RUNS[0]) == gots[0], "Called twice with the same arguments, your function gives two "
-            "results: does it "
-            "keep a list between calls?")
+                                                "results: does it keep a list between calls?")
 
     wanted = [mended(**MEND)(*run) for run in RUNS]
     if gots == wanted:

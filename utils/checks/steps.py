@@ -1,14 +1,23 @@
 """Checks of the training loops that learners write in notebooks 2 and 3: each is replayed, with every known mistake."""
+import contextlib
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from utils.checks.helpers import WrongAnswer, bce, matches, noise_images, own_rng, require, require_value
+from utils.checks.helpers import noise_images, own_rng, require
+from utils.checks.parts.joint import JOINT, WRONG_JOINT, joined
+from utils.checks.parts.losses import entropy
+from utils.checks.parts.models import NetworkLearner
+from utils.checks.parts.replays import SWAPS, Batches, first_iit, replay_das, replay_iit
+from utils.checks.parts.training import WRONG_LOSSES
+from utils.checks.tools.running import refuse
+from utils.checks.tools.variants import alike, as_numbers, find_mistake
 from utils.interventions.build import build_intervenable, get_intervention
-from utils.interventions.rotated_space import pv
 from utils.interventions.rotation import orthonormalize
 from utils.model_utils import PyTorchCNN
 
@@ -23,94 +32,107 @@ NO_GRADIENT = ("No gradient arrives: compute the loss in torch, without detach, 
 SHAPES = "The shapes do not fit: h @ Q gives coordinates (n, k), and coordinates @ Q.T are back in the layer's (n, d)."
 ERRORS = {
     "does not require grad": NO_GRADIENT,
-    "target size": "Logits (n, 1) meet answers (n,): use .squeeze(1) on the logits.",
+    "[Tt]arget size": "Logits (n, 1) meet answers (n,): use .squeeze(1) on the logits.",
     "between 0 and 1": "F.binary_cross_entropy wants probabilities: use F.binary_cross_entropy_with_logits.",
     "optimizer got an empty": "The optimizer has nothing to train: a generator that was used before is empty.",
     "can't optimize a non-leaf": "The optimizer got a result of a computation: give it the parameters themselves.",
     "a second time": "The graph of the batch before is used again: compute Q, answers and loss anew for every batch.",
-    "in-place": "A parameter is changed by hand: leave that to optimizer.step().",
-    "inplace": "A tensor that backward needs is changed in place: compute a new one.",
-    "multiplied": SHAPES, "size of tensor": SHAPES,
-    "'nonetype' object has no attribute": "pyvene gives the plain answers, too, with output_original_output=True.",
-    "'tuple' object has no attribute": "pyvene gives a pair, plain answers and swapped ones: take it apart.",
+    "in-place|inplace": "What backward needs is changed in place: compute a new tensor, and leave the parameters to "
+                        "optimizer.step().",
+    "multiplied|size of tensor": SHAPES,
+    "'NoneType' object": "pyvene gives the plain answers, too, with output_original_output=True.",
+    "'tuple' object has no attribute": "What comes is a tuple, as pyvene's pair of plain and swapped answers, or qr's "
+                                       "Q and R: take it apart.",
+    "tuple indices|to unpack": "A batch is a tuple: for 2.5 h_base, h_source, y_counterfactual; for 3.4 X_base, "
+                               "X_source, y_base, y_counterfactual.",
 }
-Batches = Sequence[tuple[torch.Tensor, ...]]
 
 
-def _call(f: Callable, batches: Batches, *args: Any) -> list[float]:
-    """The losses that a learner's loop returns, one for each batch, or WrongAnswer for what it leaves behind."""
-    given = [tuple(part.clone() for part in batch) for batch in batches]
-    with torch.enable_grad():
-        try:
-            got = f(*args[:-1], given, args[-1])
-        except (RuntimeError, ValueError, AttributeError) as error:
-            for words, message in ERRORS.items():
-                require(words not in str(error).lower(), message)
-            raise
-        require(torch.is_grad_enabled(), "Your function leaves gradients switched off for all that comes after it: use "
-                "no_grad only in a with statement.")
-    require(all(map(torch.equal, sum(batches, ()), sum(given, ()))),
-            "Your function changes the batches in place: compute a new tensor, without +=, add_ or item assignment.")
-    require_value(got)
+@contextlib.contextmanager
+def _optimizers(seen: list[torch.optim.Optimizer]) -> Iterator[None]:
+    """Notes in ``seen`` the optimizer of each step that is taken."""
+    handle = register_optimizer_step_pre_hook(lambda optimizer, args, kwargs: seen.append(optimizer))
     try:
-        graphs = any(isinstance(loss, torch.Tensor) and loss.requires_grad for loss in got)
-        losses = [] if graphs else [float(loss) for loss in got]
-    except TypeError as error:
-        raise WrongAnswer("Return a list with the loss of every batch, each a number.") from error
-    require(not graphs, "The losses still hold the graphs of their computation: collect loss.item().")
-    require(len(losses) != 1, "There is one loss only: is the return inside the loop, or the loop over one batch?")
-    require(len(losses) == len(batches), f"There are {len(losses)} losses: one for each of the {len(batches)} batches, "
-            "once, is wanted.")
-    return losses
+        yield
+    finally:
+        handle.remove()
 
 
-def _diagnose(losses: list[float], replay: Callable, mistakes: dict[str, dict | tuple[dict, ...]]) -> None:
-    """Raise WrongAnswer unless the losses are those that ``replay()`` gives; a mistake is what it is replayed with."""
-    right = replay()
-    if matches(losses, right, 1e-3):
+def _call(f: Callable, example: str, first: tuple, batches: Batches, lr: float) -> tuple[np.ndarray, list]:
+    """The losses that a learner's loop returns, one for each batch, and the optimizers that it stepped with."""
+    seen: list[torch.optim.Optimizer] = []
+    learner = NetworkLearner(f, example, ERRORS, "begin with what is passed, and take the batches in order.")
+    with torch.enable_grad(), _optimizers(seen):
+        got = learner(*first, list(batches), lr)
+    every = [*got] if isinstance(got, (list, tuple)) else [got]
+    require(not any(isinstance(loss, torch.Tensor) and loss.requires_grad for loss in every),
+            "The losses still hold the graphs of their computation: collect loss.item().")
+    losses = as_numbers(got)
+    require(losses.ndim > 0, "Return a list with the loss of every batch: this is one number.")
+    require(losses.shape != (1,), "There is one loss only: is the return inside the loop, or the loop over one batch?")
+    require(losses.shape == (len(batches),), f"There are {len(losses)} "
+                                             f"losses{', each not one number' * (losses.ndim > 1)}: one for each of "
+                                             f"the {len(batches)} batches, once, is wanted.")
+    return losses, seen
+
+
+def _require_optimizer(seen: list[torch.optim.Optimizer], lr: float, batches: int) -> None:
+    """Raise WrongAnswer unless the steps are those of one Adam as it comes, with the learning rate that is passed."""
+    own = {id(optimizer): optimizer for optimizer in seen}
+    usual = {**torch.optim.Adam([torch.zeros(1)]).defaults, "lr": lr}
+    for optimizer in own.values():
+        kind = type(optimizer).__name__
+        require(kind != "SGD", "This is plain gradient descent: the exercise asks for torch.optim.Adam.")
+        require(kind in ("Adam", "AdamW"), f"This is {kind}: the exercise asks for torch.optim.Adam.")
+        for group in optimizer.param_groups:
+            require(group["lr"] == lr, f"The learning rate is {group['lr']:.4g}: take the one that is passed, lr = "
+                                       f"{lr}.")
+            other = [name for name in ("betas", "eps", "weight_decay", "amsgrad", "maximize")
+                     if group[name] != usual[name]]
+            require(not other, f"This is {kind} with {', '.join(other)} of its own: the exercise asks for "
+                               "torch.optim.Adam with a learning rate alone.")
+    held = [id(p) for optimizer in own.values() for group in optimizer.param_groups for p in group["params"]]
+    require(len(set(held)) == len(held), NEW_OPTIMIZER)
+    require(len(seen) <= batches * len(own), f"{len(seen)} steps are taken for {batches} batches: one for each.")
+
+
+def _diagnose(losses: np.ndarray, right: list[float], replay: Callable, mistakes: dict[str, dict | tuple[dict, ...]],
+              first_loss: Callable[[float], str]) -> None:
+    """Raise WrongAnswer unless the losses are right.
+
+    A mistake is what ``replay`` is called with; ``first_loss`` names what the loss of the first batch is.
+    """
+    if alike(losses, right, 1e-3):
         return
+    require(bool(np.isfinite(losses).all()), "Some of the losses are NaN or infinite.")
     for message, settings in mistakes.items():
         for setting in settings if isinstance(settings, tuple) else (settings,):
-            if matches(losses[:1], replay(1, **setting), 1e-3):  # the others need not be replayed to the end
-                require(not matches(losses, replay(**setting), 1e-3), message)
-    first = next(i for i, (got, wanted) in enumerate(zip(losses, right)) if not matches(got, wanted, 1e-3))
-    raise WrongAnswer(f"Not right yet: the loss of batch {first} should be {right[first]:.3f}, but yours is "
-                      f"{losses[first]:.3f}. " + ("It is taken before any step: look at swap and loss." if first == 0
-                      else "Those before are right: look at what the optimizer is given, and when it steps."))
+            if alike(losses[:1], replay(1, **setting), 1e-3):  # the others need not be replayed to the end
+                require(not alike(losses, replay(**setting), 1e-3), message)
+    for message, changed in (
+        ("The losses come in reverse order: the first batch comes first.", right[::-1]),
+        ("These are running means: collect the loss of each batch.", np.cumsum(right) / np.arange(1, 1 + len(right))),
+        ("These are running sums: collect the loss of each batch.", np.cumsum(right)),
+        ("The losses are rounded: collect loss.item().", losses if alike(losses, right, 0.05) and alike(
+            losses, losses.round(3), 1e-9) else np.nan),
+    ):
+        require(not alike(losses, changed, 1e-3), message)
+    start = first_loss(float(losses[0]))
+    require(not start, start)
+    first = next(i for i, (got, wanted) in enumerate(zip(losses, right)) if not alike(got, wanted, 1e-3))
+    refuse(f"Not right yet: the loss of batch {first} should be {right[first]:.3f}, "
+           f"but yours is {losses[first]:.3f}. " + (
+        "It is taken before any step: look at swap and loss." if first == 0 else
+        "Those before are right: look at what the optimizer is given, and when it steps."))
 
 
-def _loop(loss_of: Callable, parameters: Sequence, batches: Batches, lr: float, clear: bool = True, step: bool = True,
-          anew: bool = False, adam: type[torch.optim.Optimizer] = torch.optim.Adam) -> list[float]:
-    losses, optimizer = [], adam(parameters, lr=lr)  # type: ignore[call-arg]
-    for batch in batches:
-        optimizer = adam(parameters, lr=lr) if anew else optimizer  # type: ignore[call-arg]
-        loss = loss_of(*batch)
-        if clear:
-            optimizer.zero_grad()
-        loss.backward()
-        if step:
-            optimizer.step()
-        losses.append(loss.item())
-    return losses
+def _name_first_das(loss: float, logits: torch.Tensor, y: torch.Tensor) -> str:
+    """What the loss of the first batch is, where the swap is right and something else is not."""
+    def build(loss: Callable, reduce: Callable) -> Callable:
+        return lambda z, y: reduce(np.asarray(loss(z, y), dtype=float))
 
-
-def _replay_das(weight: torch.Tensor, rest: nn.Module, batches: Batches, lr: float, *, swap: str = "right",
-                directions: Callable = orthonormalize, labels: str = "given", squash: bool = False, times: float = 1,
-                **loop: Any) -> list[float]:
-    weight, rest = weight.detach().clone().requires_grad_(), copy.deepcopy(rest)
-
-    def loss_of(base: torch.Tensor, source: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        Q = directions(weight)
-        P = Q @ Q.T
-        h = {"right": base + (source - base) @ P, "exchanged": source + (base - source) @ P,
-             "none": base + 0 * base @ P, "all": source + 0 * base @ P, "lost": (source - base) @ P,
-             "projected": source @ P, "added": base + source @ P, "sign": base - (source - base) @ P}[swap]
-        logits = rest(h).squeeze(1)
-        if labels != "given":
-            y = (rest(base if labels == "base" else source).squeeze(1) > 0).float()
-        return times * bce(torch.sigmoid(logits) if squash else logits, y)
-
-    return _loop(loss_of, [weight], batches, lr, **loop)
+    return find_mistake([loss], [(logits.detach().numpy().astype(float), y.numpy().astype(float))], build,
+                        {"loss": entropy, "reduce": np.mean}, WRONG_LOSSES)
 
 
 @own_rng()
@@ -123,21 +145,34 @@ def check_train_directions(f: Callable) -> str:
     start, lr, network = 2 * torch.randn(6, 2) + 0.5, 0.05, copy.deepcopy(rest.state_dict())
     base, source = 2 * torch.randn(2, 42, 6)
     batches = list(zip(base.split(7), source.split(7), (torch.rand(42) > 0.4).float().split(7)))
-    weight = start.clone().requires_grad_()
-    losses = _call(lambda batches, lr: f(weight, rest, batches, lr), batches, lr)
-    require(all(torch.equal(rest.state_dict()[name], value) for name, value in network.items()),
-            "The rest of the network has changed: DAS trains the directions alone, so the optimizer gets [weight].")
 
     def replay(few: int | None = None, **settings: Any) -> list[float]:
-        return _replay_das(start, rest, batches[:few], lr, **settings)
+        return replay_das(start.clone().requires_grad_(), rest, batches[:few], lr, **settings)
 
-    _diagnose(losses, replay, {
+    weight, trained = (start.clone().requires_grad_() for _ in range(2))
+    right = replay_das(trained, rest, batches, lr)
+    losses, seen = _call(f, "train_directions(weight, rest, batches, lr)", (weight, rest), batches, lr)
+    require(all(torch.equal(rest.state_dict()[name], value) for name, value in network.items()),
+            "The rest of the network has changed: DAS trains the directions alone, so the optimizer gets [weight].")
+    _require_optimizer(seen, lr, len(batches))
+    held = {id(p) for optimizer in seen for group in optimizer.param_groups for p in group["params"]}
+    require(not seen or held == {id(weight)}, "The optimizer is given other tensors than weight itself: train it, not "
+                                              "a copy, and nothing else.")
+    _diagnose(losses, right, replay, {
         NO_SWAP: {"swap": "none"}, EXCHANGED: {"swap": "exchanged"}, SIGMOID: {"squash": True},
         SUM: ({"times": 7}, {"times": 7, "step": False}),
         "These are the source's activations whole: only the coordinates along Q come from it.": {"swap": "all"},
         "What is orthogonal to Q is lost: add the change to h_base.": ({"swap": "lost"}, {"swap": "projected"}),
         "The base's own coordinates are still there: add those of h_source - h_base.": {"swap": "added"},
         "The change has the wrong sign: it is h_source - h_base.": {"swap": "sign"},
+        "Neurons are swapped, not directions: go through the coordinates, h @ Q.": {"swap": "neurons"},
+        "The coordinates are changed on the way: swap them as they are.": ({"swap": "relu"}, {"swap": "abs"},
+                                                                           {"swap": "tanh"}),
+        "The change has the wrong length: the coordinates are the source's in full.": ({"swap": "half"},
+                                                                                       {"swap": "twice"}),
+        "Only the first direction is swapped: all columns of Q are.": {"swap": "one"},
+        "The sources are mixed up: row i of the source belongs to row i of the base.": (
+            {"swap": "rows"}, {"swap": "mean"}, {"swap": "first"}),
         "The directions are not made orthonormal: Q comes from the weight anew at every step.":
             ({"directions": lambda w: w}, {"directions": lambda w: w / w.norm(dim=0)}),
         "The loss compares with the answer to the base: the causal model's answer is in y_counterfactual.":
@@ -149,49 +184,14 @@ def check_train_directions(f: Callable) -> str:
         NO_ZERO: {"clear": False}, NEW_OPTIMIZER: {"anew": True},
         "This is plain gradient descent: the exercise asks for torch.optim.Adam.": {"adam": torch.optim.SGD},
         "The step goes uphill: minimize the loss, not its negative.": {"times": -1},
-    })
+    }, lambda loss: _name_first_das(loss, rest(SWAPS["right"](*batches[0][:2], orthonormalize(start))
+                                               ).squeeze(1), batches[0][2]))
     require(not torch.equal(weight, start), "The losses are right, but weight is as it was: train it, not a copy, and "
-            "do not put it back.")
+                                            "do not put it back.")
+    require(bool((weight - trained).abs().max() < 0.01), "The losses are right, but weight is not where Adam's steps "
+                                                         "lead in the end: one step for each batch, the last one too, "
+                                                         "and nothing after it.")
     return f"Passed: over {len(batches)} batches the directions learn as they should, and the network stays as it is."
-
-
-def _answer(intervenable: pv.IntervenableModel, X_base: torch.Tensor, X_source: torch.Tensor, swap: bool,
-            ) -> torch.Tensor:
-    """Logits (n,) to the bases with the subspace of fc1 from the sources, with gradients, by hooks of plain torch."""
-    kept: list[torch.Tensor] = []
-    model, Q = intervenable.model, get_intervention(intervenable).rotate_layer.weight
-
-    def put(module: nn.Module, inputs: tuple, output: torch.Tensor) -> torch.Tensor:
-        return output + (kept[0] - output) @ Q @ Q.T
-
-    if not swap:
-        return model(X_base).squeeze(1)
-    handle = model.fc1.register_forward_hook(lambda module, inputs, output: kept.append(output))
-    model(X_source)
-    handle.remove()
-    handle = model.fc1.register_forward_hook(put)
-    logits = model(X_base).squeeze(1)
-    handle.remove()
-    return logits
-
-
-def _replay_iit(network: nn.Module, rotation: dict, batches: Batches, lr: float, *, swap: bool = True,
-                exchanged: bool = False, trained: str = "both", weights: tuple[float, float] = (1, 1),
-                labels: tuple[int, int] = (1, 0), squash: bool = False, **loop: Any) -> list[float]:
-    intervenable = build_intervenable(copy.deepcopy(network), "fc1", 2)
-    get_intervention(intervenable).load_state_dict(rotation)
-    intervenable.enable_model_gradients()
-    parts = {"rotation": [*get_intervention(intervenable).parameters()], "network": [*intervenable.model.parameters()]}
-
-    def loss_of(X_base: torch.Tensor, X_source: torch.Tensor, *y: torch.Tensor) -> torch.Tensor:
-        pair = (X_source, X_base) if exchanged else (X_base, X_source)
-        swapped, plain = _answer(intervenable, *pair, swap), _answer(intervenable, X_base, X_source, False)
-        if squash:
-            swapped, plain = swapped.sigmoid(), plain.sigmoid()
-        return weights[0] * bce(swapped, y[labels[0]]) + weights[1] * bce(plain, y[labels[1]])
-
-    return _loop(loss_of, parts["rotation"] + parts["network"] if trained == "both" else parts[trained], batches, lr,
-                 **loop)
 
 
 @own_rng()
@@ -206,14 +206,16 @@ def check_train_iit(f: Callable) -> str:
     start = copy.deepcopy(get_intervention(intervenable).state_dict())
     batches = [(*noise_images(2 * n)[torch.randperm(2 * n)].view(2, n, 1, 28, 28), *(torch.rand(2, n) > 0.5).float())
                for _ in range(4)]
-    losses = _call(lambda batches, lr: f(intervenable, batches, lr), batches, lr)
+    def replay(few: int | None = None, **settings: Any) -> list[float]:
+        return replay_iit(network, start, batches[:few], lr, **settings)
+
+    right = replay()
+    losses, seen = _call(f, "train_by_hand(intervenable, batches, lr)", (intervenable,), batches, lr)
     require(not any(m._forward_hooks or m._forward_pre_hooks for m in intervenable.model.modules()),
             "A hook stays on the network after your function: call handle.remove() on every handle.")
 
-    def replay(few: int | None = None, **settings: Any) -> list[float]:
-        return _replay_iit(network, start, batches[:few], lr, **settings)
-
-    _diagnose(losses, replay, {
+    _require_optimizer(seen, lr, len(batches))
+    _diagnose(losses, right, replay, {
         "The behavior loss is missing: add that of the plain answers, to the bases, against y_base.":
             {"weights": (1, 0)},
         "The interchange loss is missing: add that of the swapped answers, against y_counterfactual.":
@@ -231,7 +233,8 @@ def check_train_iit(f: Callable) -> str:
             {"trained": "network"},
         NO_ZERO: {"clear": False}, NEW_OPTIMIZER: {"anew": True},
         "This is plain gradient descent: the exercise asks for torch.optim.Adam.": {"adam": torch.optim.SGD},
-    })
+    }, lambda loss: find_mistake([loss], [first_iit(network, start, batches[0])], joined, JOINT, [
+        wrong for wrong in WRONG_JOINT if wrong.part != "mix"]))
     require(not torch.equal(intervenable.model.fc2.weight, network.fc2.weight), "The losses are right, but the network "
             "is as it was: train it, not a copy, and do not put it back.")
     return f"Passed: over {len(batches)} batches network and rotation learn as they should."

@@ -34,13 +34,13 @@ ANSWERS = (  # what may be done with labels (n, 3) in place of answering
           lambda z: z @ _COEFFICIENTS - _THRESHOLD),
     Wrong("answer", "These are the labels: ask the causal model for its answer to each row.", lambda z: z),
     Wrong("answer", "These are the labels times 0.4: add them up, and compare the sum.", lambda z: 0.4 * z),
-    *(Wrong("answer", "Each variable is compared for itself: add up the three products first, then compare the one "
-        "sum.",
+    *(Wrong("answer", "Each variable is compared for itself: add up the three "
+                      "products first, then compare the one sum.",
             lambda z, g=g, c=c: g(z > c))
       for c in (0.5, 0.6, 1.5) for g in (np.asarray, lambda x: x.any(1), lambda x: x.all(1), lambda x: x.sum(1) > 1,
                                          lambda x: x.sum(1))),
     *(Wrong("answer", f"The sum of column{'s' * (len(v) > 1)} {str(v)[1:-1]} alone is compared: all three variables "
-        "count.",
+                      "count.",
             lambda z, v=v: 0.4 * z[:, v].sum(axis=1) > _THRESHOLD) for v in ([0], [1], [2], [0, 1], [0, 2], [1, 2])),
     *(Wrong("answer", "The coefficients are wrong: each of the three variables counts 0.4 times.",
             lambda z, c=c: z @ np.array(c) > _THRESHOLD)
@@ -158,10 +158,9 @@ WRONG_GROUPS = (
 WRONG_OWNERS = (
     Wrong("groups", "This is the base's own answer: nothing has come from the sources.", lambda g, k: [[]] * k),
     Wrong("owners", "All variables come from the first source: this is single-source data for a multi-source model. "
-        "Source "
-          "i sets the variables in groups[i].", lambda s: s[[0] * len(s)]),
+                    "Source i sets the variables in groups[i].", lambda s: s[[0] * len(s)]),
     Wrong("owners", "The last source wins: everything comes from it, but source i sets the variables in groups[i] "
-        "alone.",
+                    "alone.",
           lambda s: s[[-1] * len(s)]),
     Wrong("groups", "The last source wins: it sets the variables of every group, but source i sets groups[i] alone.",
           lambda g, k: [sum(g, [])] * k),
@@ -208,8 +207,7 @@ def say_dependence(learner: Learner, base: np.ndarray, sources: np.ndarray, grou
     rights = answer(base)
     rng, plain = np.random.default_rng(7), as_numbers(learner(*args(base, sources, groups)))
     require(plain.shape == rights.shape, f"Your result has shape {plain.shape}; with {len(base)} rows, {rights.shape} "
-            "is wanted: "
-            "one answer for each.")
+                                         "is wanted: one answer for each.")
     chosen = sum(map(list, groups), [])
     for v, name in enumerate(VARIABLE_NAMES):
         for i in range(-1, len(sources)):
@@ -221,14 +219,13 @@ def say_dependence(learner: Learner, base: np.ndarray, sources: np.ndarray, grou
             asked = f" with {list(groups) if len(sources) > 1 else list(groups[0])}" if groups else ""
             whose = whose if groups else "a row"
             require(changes <= counts, f"Your answers depend on the {name} (column {v}) of {whose}, which should not "
-                    f"count{asked}.")
+                                       f"count{asked}.")
             require(changes >= counts, f"Your answers do not depend on the {name} (column {v}) of {whose}, which "
-                    "should "
-                    f"count{asked}.")
+                                       f"should count{asked}.")
 
 
 HINTS = {
     "must lie in": "Labels are added or subtracted here: put the source's labels in place of the base's.",
     "out of bounds for axis 1": "There are three columns: 0, 1, 2.", "pop|deque": "The list is emptied on the way: "
-    "leave it whole.",
+            "leave it whole.",
 }

@@ -7,7 +7,7 @@ import torch
 
 from utils.checks.helpers import require
 from utils.checks.parts.models import NetworkLearner
-from utils.checks.tools.running import require_function, same
+from utils.checks.tools.running import refuse, require_function, same
 from utils.checks.tools.variants import as_numbers
 
 _NO_GRADIENT = "No gradient reaches the weight: do it all in torch, without detach, data, numpy or no_grad."
@@ -34,31 +34,23 @@ def require_bases(f: Callable) -> None:
         shape = f"with (d, k) = ({d}, {k})"
         before = weight.detach().clone()
         learner = NetworkLearner(functools.partial(f, weight), "orthonormal_directions(weight)", _HINTS, "the "
-            "directions come "
-            "from "
-                                 "the weight, and from nothing else.")
+                "directions come from the weight, and from nothing else.")
         got = learner()
         require(same(before, weight.detach()) and weight.requires_grad and weight.grad is None, "Your function changes "
-                "its argument "
-                "`weight` in place (its values, its gradient or requires_grad): the optimizer trains it, so leave it "
-                "as it is.")
+                "its argument `weight` in place (its values, its gradient or requires_grad): the optimizer trains it, "
+                "so leave it as it is.")
         require(not isinstance(got, (tuple, list)), f"Your function returned a {type(got).__name__}: return one array, "
-                "Q alone; "
-                "torch.linalg.qr gives Q and R.")
+                                                    "Q alone; torch.linalg.qr gives Q and R.")
         array = as_numbers(got)
         require(array.shape != (d, d) or d == k, f"This is a full (d, d) matrix, {shape}: only k columns are wanted, "
-                "as from "
-                "mode='reduced'.")
+                                                 "as from mode='reduced'.")
         turned = array.shape == (k, k) and k > 1 and np.allclose(array.T @ array, np.eye(k), atol=1e-3)
         require(not turned or d == k, f"The directions have length k = {k}, not d = {d}: was the weight transposed, or "
-                "are these the "
-                "other factor's?")
+                                      "are these the other factor's?")
         require(array.shape != (k, k) or d == k, f"Your result has shape (k, k) = ({k}, {k}): of torch.linalg.qr's two "
-                "results, Q "
-                "comes first, R second.")
+                                                 "results, Q comes first, R second.")
         require(array.shape != (k, d) or d == k, f"Your result has shape {array.shape}, {shape}: the directions stand "
-                "in the columns, "
-                "(d, k); is it transposed?")
+                                                 "in the columns, (d, k); is it transposed?")
         require(array.shape == (d, k), f"Your result has shape {array.shape}; (d, k) = ({d}, {k}) was expected" + (
             "." if (d, k) == (6, 3) else ", while (6, 3) was right: is a size written out?"))
         require(isinstance(got, torch.Tensor), _NO_GRADIENT)
@@ -66,8 +58,7 @@ def require_bases(f: Callable) -> None:
         require(got.requires_grad, _NO_GRADIENT)
         _require_gradient(f, got, weight)
         require(torch.allclose(got.detach(), learner().detach(), atol=1e-4), "Called twice with the same weight, your "
-                "function gives "
-                "two results: is something random in it, or kept between calls?")
+                "function gives two results: is something random in it, or kept between calls?")
 
 
 def _require_orthonormal(Q: torch.Tensor, weight: torch.Tensor, shape: str) -> None:
@@ -78,22 +69,25 @@ def _require_orthonormal(Q: torch.Tensor, weight: torch.Tensor, shape: str) -> N
     if not torch.allclose(product, torch.eye(k), atol=1e-3):
         require(not torch.allclose(Q, weight, atol=1e-5), "This is the weight itself: its columns are not orthonormal.")
         require(not torch.allclose(lengths, torch.ones(k), atol=1e-3), "The columns have length 1, but they are not "
-                "orthogonal to one "
-                "another.")
+                "orthogonal to one another.")
         require(crossed, "The columns are orthogonal, but their length is not 1: divide each by its own.")
         require(not torch.allclose(Q.norm(dim=1), torch.ones(len(Q)), atol=1e-3), "The rows have length 1, not the "
-                "columns: the "
-                "directions are the columns.")
-        require(False, "The columns are not orthonormal: Q.T @ Q should be the identity.")
+                "columns: the directions are the columns.")
+        alike = torch.nn.functional.cosine_similarity(Q, weight, dim=0).abs() > 0.999
+        require(not bool(alike.all()), "These are the columns of the weight, each or all made longer or shorter: they "
+                                       "are not made orthogonal to one another.")
+        require(not any(torch.allclose(m, 0 * m, atol=1e-4) for m in (Q.tril(-1), Q.triu(1))), "This is a triangular "
+                "matrix, as the other factor of a decomposition: of torch.linalg.qr's results, Q comes first.")
+        refuse(f"The columns are not orthonormal, {shape}: the first has length {lengths[0]:.3g}, and its product with "
+               "another one is up to "
+               f"{product[0, 1:].abs().max().item() if k > 1 else 0:.3g}. These should be 1 and 0.")
     rest = weight - Q @ (Q.T @ weight)
     lost = rest.norm(dim=0) > 1e-3 * weight.norm(dim=0)
     first = f"The columns are orthonormal, but they span another space than those of the weight, {shape}"
     require(not lost.all() or (Q.T @ weight).abs().max().item() > 1e-3 * weight.abs().max().item(), f"{first}: they "
-            "are orthogonal to "
-            "it. Are these the wrong columns of the full decomposition?")
+            "are orthogonal to it. Are these the wrong columns of the full decomposition?")
     require(not lost.any(), f"{first}: of its columns, {lost.nonzero().flatten().tolist()} are not in it. Take all of "
-            "the weight, "
-            "signs and lengths included, as it is.")
+                            "the weight, signs and lengths included, as it is.")
 
 
 def _require_gradient(f: Callable, got: torch.Tensor, weight: torch.Tensor) -> None:
@@ -111,5 +105,5 @@ def _require_gradient(f: Callable, got: torch.Tensor, weight: torch.Tensor) -> N
     slope, wanted = (grad.double() * step).sum(), (high - low) / 2
     scale = max(abs(float(wanted)), 0.05 * float(grad.norm() * step.norm()))
     require(abs(float(slope - wanted)) < 0.1 * scale + 1e-5, "The values are right, but the gradient that reaches the "
-            "weight is not "
-            "theirs: is a part detached, or passed on straight through?")
+                                                             "weight is not theirs: is a part detached, or passed on "
+                                                             "straight through?")

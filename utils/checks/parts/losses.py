@@ -76,8 +76,8 @@ LOSSES: dict[str, tuple[Callable, ...]] = {  # sentence -> what it makes of logi
     "This is an accuracy, or an error rate: it has no gradient; the cross-entropy is asked.":
         (lambda z, y: (z > 0) != y, lambda z, y: (z > 0) == y, lambda z, y: (z > 0.5) == y, lambda z, y: (z > 0.5) !=
             y),
-    "Every logit is then compared with every answer: logits (n, 1) met answers (n,). Make them agree, with "
-    ".squeeze(1).":
+    "Every logit is then compared with every answer: logits (n, 1) met answers (n,). "
+    "Make them agree, with .squeeze(1).":
         (lambda z, y: entropy(z[:, None], y), lambda z, y: -(y * np.log(sigmoid(z[:, None])) + (1 - y) * np.log(
             sigmoid(-z[:, None])))),
     "Only the first pair counts: take the mean over all.": (lambda z, y: entropy(z, y)[:1],),
@@ -85,6 +85,9 @@ LOSSES: dict[str, tuple[Callable, ...]] = {  # sentence -> what it makes of logi
     "The last pair is left out: take the mean over all.": (lambda z, y: entropy(z, y)[:-1],),
     "The pairs are mixed up: logit i belongs to answer i.": (
         lambda z, y: entropy(z, y[::-1]), lambda z, y: entropy(z, np.roll(y, 1)), lambda z, y: entropy(np.sort(z), y)),
+    "Logits or answers are averaged first: take the loss of each pair, and then the mean.":
+        (lambda z, y: entropy(z.mean(), y.mean()), lambda z, y: entropy(z.mean(), y),
+         lambda z, y: entropy(z, y.mean())),
     "These are the logits themselves: compare them with the answers.": (lambda z, y: z, lambda z, y: sigmoid(z)),
 }
 REDUCTIONS: dict[str, tuple[Callable, ...]] = {

@@ -20,7 +20,7 @@ class _Itself:
 
 
 class NetworkLearner(Learner):
-    """A ``Learner`` that hands on networks and optimizers themselves; all else is copied, as ever."""
+    """A ``Learner`` that hands on networks, optimizers and tensors to be trained themselves; all else is copied."""
 
     def __init__(self, f: Callable, example: str, hints: dict[str, str] | None = None, random: str = "") -> None:
         super().__init__(f, example, hints, random)
@@ -28,8 +28,8 @@ class NetworkLearner(Learner):
 
     def __call__(self, *args: Any, look: Callable[[], None] | None = None, nothing: bool = False) -> Any:
         """What the function returns; see ``Learner``."""
-        return super().__call__(*(_Itself(a) if isinstance(a, (nn.Module, torch.optim.Optimizer)) else a for a in
-            args), look=look, nothing=nothing)
+        return super().__call__(*(_Itself(a) if isinstance(a, (nn.Module, torch.optim.Optimizer)) or isinstance(
+            a, torch.Tensor) and a.requires_grad else a for a in args), look=look, nothing=nothing)
 
 
 class Watched:
@@ -54,25 +54,22 @@ class Watched:
         for i, (name, module) in enumerate(self.modules):
             name = name or "the model"
             require(self._hooks(module) <= self.hooks[i], "A hook stays on the model after your function: call "
-                    f"handle.remove() on every handle (it is on {name}).")
+                                                          f"handle.remove() on every handle (it is on {name}).")
             require(not modes or module.training == self.training[i], "Your function leaves the model in another mode "
-                    "(train or eval) "
-                    "than it was in: put the mode back.")
+                    "(train or eval) than it was in: put the mode back.")
             attributes, children, kind = self.names[i]
             require("forward" not in set(vars(module)) - attributes, f"The forward of {name} stays replaced after your "
                     "function: put it back, or use a hook and remove it.")
-            require(type(module) is kind and dict(module._modules) == children, f"Your function leaves other modules "
-                    f"in {name} "
-                    "than there were: put them back, or use a hook.")
+            require(type(module) is kind and dict(module._modules) == children, "Your function leaves other modules "
+                    f"in {name} than there were: put them back, or use a hook.")
             new = {a for a in set(vars(module)) - attributes - {"config"} if not a.startswith("_")}
             require(not new, f"Your function leaves an attribute on {name}: {', '.join(sorted(new))}. Keep it in a "
-                    "variable.")
+                             "variable.")
         now = dict(self.model.named_parameters())
         changed = [name for name, p in self.weights.items() if name not in now or not torch.equal(p,
             now[name].detach())]
-        require(not weights or not changed, f"Your function changes the weights of the network "
-                f"({', '.join(changed[:3])}): leave "
-                "them as they are.")
+        require(not weights or not changed, "Your function changes the weights of the network "
+                                            f"({', '.join(changed[:3])}): leave them as they are.")
         other = [name for name, was in self.frozen.items() if name in now and now[name].requires_grad == was]
         require(not frozen or not other, "Your function changes which weights get a gradient (requires_grad of "
-                f"{', '.join(other[:3])}): leave them as they were.")
+                                         f"{', '.join(other[:3])}): leave them as they were.")

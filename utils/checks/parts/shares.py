@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from utils.checks.tools.variants import Wrong
+from utils.checks.helpers import require
+from utils.checks.tools.running import Learner
+from utils.checks.tools.variants import Wrong, alike, as_numbers
 
 _NEITHER = "Probabilities hardly ever equal 0 or 1: make them answers first, with probabilities > 0.5."
 _ONE = "Only {} count here: compare all n of them."
@@ -20,10 +22,14 @@ def share(cut: Callable, true: Callable, right: Callable, share: Callable) -> Ca
 
 WRONG_SHARES = (
     Wrong("cut", "A probability of exactly 0.5 is answer 0: use > in place of >=.", lambda p, y: p >= 0.5),
+    Wrong("cut", "A probability of exactly 0.5 counts as right for either answer here: it is answer 0.",
+          lambda p, y: np.where(p == 0.5, y, p > 0.5)),
+    Wrong("cut", "A probability of exactly 0.5 counts as wrong for either answer here: it is answer 0.",
+          lambda p, y: np.where(p == 0.5, 1 - y, p > 0.5)),
     Wrong("cut", _NEITHER, lambda p, y: p),
     Wrong("cut", "The probabilities are cut at 0, as logits would be: an answer is 1 above 0.5.", lambda p, y: p > 0),
     *(Wrong("cut", f"The probabilities are cut at {c}: an answer is 1 above 0.5.", lambda p, y, c=c: p > c)
-      for c in (0.6, 0.4, 0.55, 0.45, 0.7, 0.3, 0.25, 0.75, 0.8, 0.9, 0.99)),
+      for c in (0.49, 0.51, 0.495, 0.6, 0.4, 0.55, 0.45, 0.7, 0.3, 0.25, 0.75, 0.8, 0.9, 0.99)),
     Wrong("cut", "Probabilities are truncated, so that all below 1 become 0: cut at 0.5.", lambda p, y: p.astype(int)),
     Wrong("cut", "Probabilities are rounded up, so that all above 0 become 1: cut at 0.5.", lambda p, y: np.ceil(p)),
     Wrong("cut", "The cut is at a value that depends on the data: it is at 0.5.", lambda p, y: p > p.mean()),
@@ -85,6 +91,39 @@ WRONG_SHARES = (
     Wrong("share", "This is a correlation: take the share of right answers.", lambda r, a, y: np.corrcoef(a, y)[0, 1]),
 )
 
+def say_share(learner: Learner, gots: list[np.ndarray]) -> None:
+    """Raise WrongAnswer where a result of 0.2 changes with what should not count, or not with what should."""
+    if any(got.ndim for got in gots) or len({float(got) for got in gots}) == 1:
+        return
+    y = np.array([1.0, 0, 1, 1, 0, 0, 1, 0, 0, 0])
+    p = np.array([0.9, 0.2, 0.3, 0.7, 0.8, 0.1, 0.6, 0.4, 0.35, 0.45])
+
+    def got(p: np.ndarray, y: np.ndarray) -> float:
+        return float(as_numbers(learner(p, y)))
+
+    plain = got(p, y)
+    for name, some in {"some of them right": p, "all of them right": 0.2 + 0.6 * y, "all of "
+            "them wrong": 0.8 - 0.6 * y}.items():
+        for farther in (0.01, 0.45):
+            moved = np.where(some > 0.5, 0.5 + farther, 0.5 - farther)
+            require(alike(got(moved, y), got(some, y)), f"With 10 probabilities, {name}, your result changes from "
+                                                        f"{got(some, y):.3g} to {got(moved, y):.3g} when all of them "
+                                                        f"move to {farther} from one half, on the side where they are: "
+                                                        "only the side counts, so cut at 0.5 first.")
+    for i in range(len(p)):
+        right, other = (p[i] > 0.5) == (y[i] == 1), np.where(np.arange(len(p)) == i, 1 - p, p)
+        change = got(other, y) - plain
+        require(alike(change, -0.1 if right else 0.1), "When one probability of 10 goes from the "
+                                                       f"{'right' if right else 'wrong'} side of one half to the "
+                                                       f"{'wrong' if right else 'right'} one (number {i}, answer "
+                                                       f"{y[i]:.0f}), the share should {'fall' if right else 'rise'} "
+                                                       f"by 0.1, and yours changes by {change:.3g}: each of the n "
+                                                       "counts once.")
+    for name, wanted, some in (("all right", 1.0, y), ("all wrong", 0.0, 1 - y)):
+        require(alike(got(0.2 + 0.6 * some, y), wanted), f"With 10 probabilities that are {name}, the share is "
+                                                         f"{wanted:.0f}, and yours is {got(0.2 + 0.6 * some, y):.3g}.")
+
+
 FLIPS: dict[str, Any] = {  # the right parts of 1.4
     "right": lambda a, b, y: a == y, "among": lambda a, b, y: y != b, "share": lambda r, m, a: r[m].mean(),
 }
@@ -133,7 +172,7 @@ WRONG_FLIPS = (
     Wrong("share", "This counts where being right and flipping agree: keep the flips, then count.", lambda r, m, a: (r
         == m).mean()),
     Wrong("share", "Truth values are used as positions, 0 and 1, so only the first two pairs count: index with "
-        "booleans.",
+                   "booleans.",
           lambda r, m, a: r[m.astype(int)].mean()),
     Wrong("share", "These are the single comparisons: take their mean.", lambda r, m, a: r[m]),
     Wrong("share", "These are the single comparisons of all pairs: take the mean over the flips.", lambda r, m, a: r &

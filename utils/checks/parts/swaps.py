@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from utils.checks.tools.running import refuse
 from utils.checks.tools.variants import Wrong
 from utils.model_utils import LAYER_SIZES
 
@@ -101,6 +102,26 @@ def hooked(model: torch.nn.Module, put: dict[str, Callable], X_base: torch.Tenso
         handle.remove()
     return answer.detach()
 
+
+def say_put(outputs: list[torch.Tensor], sizes: str) -> None:
+    """Raise WrongAnswer with what the network of 2.1 went on with, given this and the source's and base's outputs."""
+    got, source, base = (x.numpy().astype(float).ravel() for x in outputs)
+    if got.shape == source.shape and np.allclose(got, source, atol=1e-4):
+        refuse(f"With {sizes}, the network goes on with the source's output, as it should, but what you return is not "
+               "its answer: return the logits of the run on X_base as they come, with nothing done to them.")
+    if got.shape == source.shape:
+        columns = np.stack([source, base, np.ones_like(source)], axis=1)
+        weights = np.linalg.lstsq(columns, got, rcond=None)[0]
+        if np.allclose(columns @ weights, got, atol=1e-3):
+            refuse(f"With {sizes}, the network goes on with {weights[0]:.3g} x the source's output + {weights[1]:.3g} "
+                   f"x the base's + {weights[2]:.3g}: put the source's in place as it is.")
+        share = np.isclose(got, source, atol=1e-5).mean()
+        refuse(f"With {sizes}, {share:.0%} of what the network goes on with is the source's output: return from the "
+               "second hook all that the first one kept of the same layer, unchanged.")
+    refuse(f"With {sizes}, the network goes on with an output of another shape: return "
+           "what the first hook kept, whole.")
+
+
 ROTATED: dict[str, Any] = {  # the right parts of 2.3
     "inputs": lambda b, s, Q: (b, s), "basis": lambda Q: Q, "rest": lambda b, P: b, "change": lambda b, s: s - b,
     "back": lambda c, Q: c @ Q @ Q.T,
@@ -125,7 +146,7 @@ WRONG_ROTATED = (
     Wrong("change", "This is h_base: nothing has been swapped.", lambda b, s: 0 * b),
     Wrong("back", "This is the whole h_source: only its coordinates along Q should be taken.", lambda c, Q: c),
     Wrong("back", "What is orthogonal to Q is taken from the source, what lies along Q from the base: it is the other "
-        "way round.",
+                  "way round.",
           lambda c, Q: c - c @ Q @ Q.T),
     Wrong("rest", _LOST, lambda b, Q: 0 * b), Wrong("rest", _LOST, lambda b, Q: b @ Q @ Q.T),
     Wrong("change", _OWN, lambda b, s: s),

@@ -14,8 +14,7 @@ from utils.checks.tools.variants import RESULTS, Wrong, alike, as_numbers, descr
 from utils.model_utils import PyTorchCNN
 
 _NO_GRADIENT = ("No gradient reaches the network: compute the loss from model(X), without detach, item or no_grad, and "
-    "call "
-                "loss.backward() after zero_grad and before step.")
+                "call loss.backward() after zero_grad and before step.")
 _BROADCAST = next(sentence for sentence in LOSSES if sentence.startswith("Every logit"))
 _HINTS = {
     "does not require grad": _NO_GRADIENT,
@@ -56,12 +55,11 @@ def _two_steps(model: PyTorchCNN, X: Sequence[torch.Tensor], y: Sequence[torch.T
 def _require_float(loss: Any) -> None:
     if isinstance(loss, torch.Tensor):
         require(not loss.requires_grad, "The loss that you return still holds the graph of its computation: return "
-                "loss.item(), a float.")
+                                        "loss.item(), a float.")
         refuse(f"The loss that you return is a tensor{f' of shape {tuple(loss.shape)}' if loss.ndim else ''}: return "
                f"{'the mean over the batch, as ' if loss.ndim else ''}loss.item(), a float.")
     require(isinstance(loss, (float, int, np.number, np.ndarray)) and not isinstance(loss, bool), "Return the loss as "
-            "a float, "
-            f"loss.item(): this is a {type(loss).__name__}.")
+            f"a float, loss.item(): this is a {type(loss).__name__}.")
 
 
 @own_rng()
@@ -87,8 +85,7 @@ def require_steps(f: Callable) -> None:
         watched.require_untouched(weights=False)
         group = optimizer.param_groups[0]
         require(all(group[name] == value for name, value in settings.items()), "Your function changes the settings of "
-                "the "
-                "optimizer: leave them as they are.")
+                "the optimizer: leave them as they are.")
         graded = any(p.grad is not None and bool(p.grad.any()) for p in model.parameters())
         runs.append((before, X, y, settings, weights, graded))
     numbers = [as_numbers(loss.detach() if isinstance(loss, torch.Tensor) else loss) for loss in lost]
@@ -111,16 +108,12 @@ def _require_losses(numbers: list[np.ndarray], known: list[tuple[np.ndarray, np.
     require(not message, message)
     after = [got for got, right_one in zip(numbers[::2], rights[::2]) if alike(got, right_one)]
     require(len(after) == 0, "The loss is right at the first step, and wrong at the second, with other images: compute "
-            "it anew "
-            "from the X and y that are passed.")
+                             "it anew from the X and y that are passed.")
     require(not all(got < right_one for got, right_one in zip(numbers, rights) if got.ndim == 0), "The loss that you "
-            "return is "
-            "less than that before the step: compute it once, before the step, and return that.")
-    require(any(got.ndim > 0 or not np.isfinite(got) for got in numbers), "The loss that you return is not that of the "
-            "whole batch "
-            f"before the step: {numbers[0]:.4g} in place of {rights[0]:.4g}. Compute it once, the mean over model(X) "
-            "and y as they come, "
-            "before optimizer.step().")
+            "return is less than that before the step: compute it once, before the step, and return that.")
+    require(any(got.ndim > 0 or not np.isfinite(got) for got in numbers), "The loss that you return is not that of "
+            f"the whole batch before the step: {numbers[0]:.4g} in place of {rights[0]:.4g}. Compute it once, the mean "
+            "over model(X) and y as they come, before optimizer.step().")
     describe(numbers, rights, known, ["logits", "y"], [f"a batch of {len(z)}" for z, _ in known])
 
 
@@ -135,19 +128,16 @@ def _require_steps(runs: list[tuple]) -> None:
         moved, wanted = weights[0] - start, one - start
         if not moved.any():
             require(not graded, "The gradient is there, but the weights do not change: optimizer.step() is missing, or "
-                    "comes before "
-                    "backward.")
+                                "comes before backward.")
             refuse(f"The loss is right, but the weights do not change. {_NO_GRADIENT}")
         added = _two_steps(before, X, y, settings, clears=False)[1]
         require(not close[0] or not torch.allclose(weights[1], added, rtol=1e-4, atol=1e-6), "The second step still "
-                "holds the "
-                "gradient of the first: call optimizer.zero_grad() before loss.backward().")
+                "holds the gradient of the first: call optimizer.zero_grad() before loss.backward().")
         factor = float((moved @ wanted) / (wanted @ wanted))
         if torch.allclose(moved, factor * wanted, rtol=1e-2, atol=1e-6) and not close[0]:
             require(factor > 0, "The step goes the wrong way: the weights move up the loss, not down.")
             refuse(f"The loss is right, but the step is {factor:.3g} times as long as it should be: zero_grad, "
-                "backward (from the "
-                   "mean loss) and optimizer.step() once each, and nothing else.")
+                   "backward (from the mean loss) and optimizer.step() once each, and nothing else.")
         sizes = [p.numel() for p in before.parameters()]
         parts = zip(before.named_parameters(), weights[0].split(sizes), one.split(sizes), start.split(sizes))
         wrong = [(name, torch.equal(a, s)) for (name, _), a, b, s in parts if not torch.allclose(a, b, rtol=1e-4,
@@ -156,8 +146,7 @@ def _require_steps(runs: list[tuple]) -> None:
         require(not stuck, f"Some weights do not change: {', '.join(stuck[:4])}. All of the network is trained.")
         if settings.get("momentum"):
             refuse("The weights are right with plain SGD, but not with momentum: let the optimizer that is passed take "
-                "the step, "
-                   "with nothing of its settings written out.")
+                   "the step, with nothing of its settings written out.")
         where = f"{', '.join(name for name, _ in wrong[:4])}" if wrong else "the second step"
-        refuse("The loss is right, but the weights are not what the optimizer makes of it (look at "
-               f"{where}): zero_grad, backward and step once each on the whole batch, and nothing else.")
+        refuse(f"The loss is right, but the weights are not what the optimizer makes of it (look at {where}): "
+               "zero_grad, backward and step once each on the whole batch, and nothing else.")

@@ -1,11 +1,14 @@
-"""Of what a learner's result of exercises 4.1, 4.3 and 5.2 is made."""
+"""Of what a learner's result of exercises 0.1 to 1.3, 4.1, 4.3 and 5.2 is made."""
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
 from utils.checks.helpers import require
-from utils.checks.tools.running import refuse
+from utils.checks.tools.running import Learner, refuse
+from utils.checks.tools.variants import as_numbers
+from utils.data_utils import COEFFICIENTS, THRESHOLD
 
 Blocks = list[list[int]]
 
@@ -16,21 +19,19 @@ def as_blocks(got: Any, example: str) -> Blocks:
             f"This is a {type(got).__name__}, which can be read only once: return a list.")
     require(not isinstance(got, (dict, set, str)), f"This is a {type(got).__name__}: return a list of blocks.{example}")
     require(hasattr(got, "__iter__") and getattr(got, "ndim", 2) > 0, f"This is one {type(got).__name__}: a list of "
-            "blocks "
-            f"is wanted.{example}")
+            f"blocks is wanted.{example}")
     blocks: Blocks = []
     for block in got:
         require(not isinstance(block, slice), "These are slices: list the indices themselves, list(range(start, end))."
                 + example)
-        require(not isinstance(block, (set, dict, str)) and not hasattr(block, "__next__"), f"A block is a "
+        require(not isinstance(block, (set, dict, str)) and not hasattr(block, "__next__"), "A block is a "
                 f"{type(block).__name__} here: make it a list, which has an order and can be read twice.{example}")
-        require(hasattr(block, "__iter__") and getattr(block, "ndim", 1) > 0, "A list of blocks is wanted, each a list "
-                "of "
-                f"indices: one list in all came.{example}")
+        require(hasattr(block, "__iter__") and getattr(block, "ndim", 1) > 0, "A list of blocks is wanted, each a "
+                f"list of indices: one list in all came.{example}")
         items: list[Any] = [item.item() if isinstance(item,
                                            (np.generic, torch.Tensor)) and item.ndim == 0 else item for item in block]
         require(all(type(item) is int for item in items), "Indices must be whole numbers (int), not text, floats or "
-                "lists."
+                                                          "lists."
                 + example)
         blocks.append(items)
     return blocks
@@ -93,8 +94,7 @@ def say_pairs(gots: list[np.ndarray], cases: list[tuple]) -> None:
     for got, (base, source, v, t, d) in zip(gots, cases):
         require(got.shape != (), f"This is one number for all pairs: each of the {len(base)} needs its own.")
         require(got.shape != (len(base), 3) or set(np.unique(got)) <= {0, 1}, "These are labels: return True or False "
-                "for "
-                "each pair, not the pairs.")
+                "for each pair, not the pairs.")
         if got.shape != (len(base),):
             return
         change, others = source - base, [i for i in range(3) if i != v]
@@ -108,4 +108,31 @@ def say_pairs(gots: list[np.ndarray], cases: list[tuple]) -> None:
         ):
             require(not (got[which] != 0).any(), f"{message}, with tolerance {t:.4g} and distance {d:.4g}.")
         require(not (got[near & far.all(axis=1)] == 0).any(), "False comes for pairs that meet both conditions, with "
-                f"tolerance {t:.4g} and distance {d:.4g}.")
+                                                              f"tolerance {t:.4g} and distance {d:.4g}.")
+
+
+def say_rule(learner: Learner, args: Callable) -> None:
+    """Raise WrongAnswer where answers to labels z (n, 3), asked for as ``learner(*args(z))``, do not follow the sum.
+
+    Args:
+        learner: the learner's function.
+        args: from z to its arguments, of which each base and source is z, so that an intervention changes nothing.
+    """
+    rng = np.random.default_rng(8)
+    z = rng.uniform(size=(60, 3))
+    got = as_numbers(learner(*args(z)))
+    if got.shape != (len(z),) or not set(np.unique(got)) <= {0.0, 1.0}:
+        return
+    back = as_numbers(learner(*args(z[::-1].copy())))
+    for i in np.nonzero(back[::-1] != got)[0].tolist() if back.shape == got.shape else ():
+        refuse(f"The same row gets another answer in another place (row {i} of {len(z)}, or row {len(z) - 1 - i}): "
+               "each row counts for itself, from the first to the last.")
+    sums, right = z @ np.array(COEFFICIENTS), z @ np.array(COEFFICIENTS) > THRESHOLD
+    highest, lowest = (float(edge) for edge in (sums[got == 0].max(initial=-1), sums[got == 1].min(initial=2)))
+    if lowest > highest and (got != right).any():
+        refuse(f"Answers turn from 0 to 1 between the weighted sums {highest:.3f} and {lowest:.3f}: the threshold is "
+               "0.6.")
+    for i in np.nonzero(got != right)[0][:1].tolist():
+        refuse(f"Not the weighted sum alone decides here. The row {z[i].round(2).tolist()} has the sum {sums[i]:.2f} "
+               f"and so the answer {right[i]:.0f}, and gets {got[i]:.0f}: add up 0.4 times each label as it is, and "
+               "compare.")

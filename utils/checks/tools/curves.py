@@ -45,8 +45,7 @@ CHOICE: dict[str, Any] = {  # the right parts
 no_sort = "The numbers of directions are taken in the order in which they come: a curve need not be sorted."
 tie = "Of two layers that need equally many directions, the one with the higher IIA there is asked for."
 highest = ("This is the layer with the highest IIA, however many directions it takes: ask for the fewest that reach "
-           "the "
-           "goal.")
+           "the goal.")
 WRONG_CHOICES: tuple[Wrong, ...] = (
     Wrong("able", "The goal is reached at the goal itself: use >= in place of >.", lambda iia, goal: iia > goal),
     Wrong("number", highest, lambda c, r: -max(c.values())), Wrong("tie", tie, lambda c, r: 0),
@@ -69,7 +68,7 @@ WRONG_CHOICES: tuple[Wrong, ...] = (
     Wrong("number", "A position in the curve is compared: ask for the number of directions.", lambda c, r: sorted(
         c).index(min(r))),
     Wrong("number", "What counts are the directions from which on the goal is always reached: ask for the fewest that "
-          "reach it.", lambda c, r: min([d for d in r if all(e in r for e in c if e > d)], default=10**6)),
+                    "reach it.", lambda c, r: min([d for d in r if all(e in r for e in c if e > d)], default=10**6)),
     Wrong("tie", "Of two layers that need equally many directions, this is the one with the lower IIA there.",
           lambda c, r: -c[min(r)]),
     Wrong("tie", "A tie is decided by the IIA at that number of directions, not by the highest of the curve.",

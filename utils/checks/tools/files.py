@@ -8,8 +8,7 @@ from utils.checks.tools.running import Learner, refuse
 
 NEIGHBOR = "a result of someone else's"
 IN_TWO = ("Write to another file in the same folder first, close it, and rename it with os.replace, which changes "
-          "`path` in "
-          "one step.")
+          "`path` in one step.")
 
 
 def broken_off(error: BaseException) -> Iterator[str]:
@@ -78,8 +77,7 @@ class Watched:
             self._call(iter(parts), old, new)
         except WrongAnswer as told:
             require(not isinstance(told.__cause__, FileExistsError), "After an interruption your function cannot write "
-                    "any more: what was left behind is in the "
-                    "way. Open the other file with \"w\", which empties it.")
+                    "any more: what was left behind is in the way. Open the other file with \"w\", which empties it.")
             raise
         now = self._content()
         what = f"with the parts {[p[:9] for p in parts][:4]}" if parts else "with no parts at all"
@@ -90,24 +88,20 @@ class Watched:
             self._say_content(old, new, now or "", parts, what)
         require(not self.wrong, f"{self.wrong} {IN_TWO}")
         require(before is None or self.path.stat().st_ino != before or old == new, "The file is written in place: "
-                "killed at the "
-                f"wrong moment it is half-written. {IN_TWO}")
+                f"killed at the wrong moment it is half-written. {IN_TWO}")
         neighbor = self.folder / "other.txt"
         require(neighbor.exists() and neighbor.read_text() == NEIGHBOR, "Another file of the folder was changed or "
-                "removed: "
-                "touch only `path` and your own temporary file.")
+                "removed: touch only `path` and your own temporary file.")
         rest = self._files() - self.left
-        require(not rest, "A file is left behind beside the one that was asked for"
-                f"{' (' + min(rest).name + ')' if rest else ''}: rename it, or remove it.")
+        require(not rest, "A file is left behind beside the one that was asked "
+                          f"for{' (' + min(rest).name + ')' if rest else ''}: rename it, or remove it.")
         require(self.beside or not self.traced or bool(self.left), "The temporary file lies in another folder, which "
-                "may be on "
-                "another disk: put it beside the file.")
+                "may be on another disk: put it beside the file.")
 
     def _say_content(self, old: str | None, new: str, now: str, parts: list[str], what: str) -> None:
         for condition, message in (
             (self.left and now.endswith(new), "What an interrupted call left behind is in the file too: open the other "
-             "file "
-             "with \"w\", which empties it, not with \"a\"."),
+                                              "file with \"w\", which empties it, not with \"a\"."),
             (now == old and new != old, "A file that is there already is not replaced."),
             (old is not None and now == old + new, "What is new is written behind the old: it takes the place of it."),
             (now == "", "The file is empty: can the parts be walked through only once, and was that done before?"),
@@ -115,22 +109,17 @@ class Watched:
             (bool(parts) and now == parts[0], "Only the first part is written: write all, one after the other."),
             (bool(parts) and now == parts[-1], "Only the last part is written: open the file once, before the loop."),
             (now == "\n".join(parts) or now == "".join(p + "\n" for p in parts) or now == new + "\n",
-             "Line breaks come between "
-             "or behind the parts: write them as they are, one after the other."),
+             "Line breaks come between or behind the parts: write them as they are, one after the other."),
             (now == " ".join(parts) or now == ",".join(parts) or now == ", ".join(parts), "Something is put between "
-             "the parts: "
-             "write them as they are, one after the other."),
+                    "the parts: write them as they are, one after the other."),
             (now == "".join(dict.fromkeys(parts)), "Parts that are alike are written once: write all of them."),
             (now.replace(" ", "").replace("\n", "") == new.replace(" ", "").replace("\n", ""), "Spaces or line breaks "
-             "are "
-             "lost or added: write the parts as they are."),
+                    "are lost or added: write the parts as they are."),
             (now.lower() == new.lower(), "Upper and lower case are changed: write the parts as they are."),
             (now.startswith(("[", "(")) and len(parts) > 0, "This is a list in print: write the parts themselves, one "
-             "after "
-             "the other."),
+                                                            "after the other."),
             (bool(now) and new.startswith(now), "The last of the parts are missing: does the loop end at an empty "
-             "part, or is "
-             "something not written before the file is closed?"),
+                                                "part, or is something not written before the file is closed?"),
             (bool(now) and new.endswith(now), "The first of the parts are missing."),
             (sorted(now) == sorted(new), "The parts are in another order."),
         ):
@@ -154,11 +143,9 @@ class Watched:
                    "pass.")
         now = self._content()
         require(now is not None or old is None, "When the parts break off, the old file is gone: leave it alone until "
-                "all is "
-                "written.")
+                                                "all is written.")
         require(now == old, "When the parts break off, the file is left half-written: write to another file first, and "
-                "rename "
-                "it at the end, where no `finally` or `except` comes to it.")
+                            "rename it at the end, where no `finally` or `except` comes to it.")
         require(not self.wrong, f"{self.wrong} A power cut then leaves it so, whatever `except` or `finally` would "
-                f"mend. {IN_TWO}")
+                                f"mend. {IN_TWO}")
         self.left |= self._files()

@@ -58,11 +58,9 @@ WRONG_FRONTS: tuple[Wrong, ...] = (
     Wrong("whole", "No point is left: to beat takes one strict inequality, and a point does not beat itself.",
           lambda a, b: np.zeros(len(a))),
     Wrong("final", "It is the other way round: these are the points that are beaten.", lambda x: x.any(axis=1)),
-    Wrong("better", "A point as good in one and better in the other beats it too: ask for one strict inequality, "
-          "not for "
-          "two.", np.logical_and),
-    Wrong("better", "Each point is beaten by itself here, so that none is left: to beat takes one strict "
-          "inequality.",
+    Wrong("better", "A point as good in one and better in the other beats it too: ask for one strict inequality, not "
+                    "for two.", np.logical_and),
+    Wrong("better", "Each point is beaten by itself here, so that none is left: to beat takes one strict inequality.",
           lambda p, q: np.ones_like(p)),
     Wrong("better", "Only the first score decides who is better: one of the two is enough.", lambda p, q: p),
     Wrong("better", "Only the second score decides who is better: one of the two is enough.", lambda p, q: q),
@@ -135,8 +133,7 @@ def say_points(gots: list[np.ndarray], cases: list[tuple]) -> None:
         if got.shape != a.shape:
             return
         require(set(np.unique(got)) <= {0, 1}, "These are other numbers than True and False: say for each point "
-                "whether it is "
-                "on the front.")
+                                               "whether it is on the front.")
         for i, (x, y) in enumerate(zip(a, b)):
             beats = [j for j in range(len(a)) if a[j] >= x and b[j] >= y and (a[j] > x or b[j] > y)]
             point = f"({x:.3g}, {y:.3g})"

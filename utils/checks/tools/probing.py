@@ -62,6 +62,11 @@ _VARIANCE = "The error is not divided by the variance of the values."
 _SQUARE = "The errors are not squared: R^2 takes the mean of their squares."
 
 
+def _by_half(x: np.ndarray, scale: bool) -> np.ndarray:
+    halves = x[:len(x) // 2], x[len(x) // 2:]
+    return np.concatenate([(h - h.mean(axis=0)) / (h.std(axis=0) if scale else 1) for h in halves])
+
+
 def _error(y: np.ndarray, p: np.ndarray) -> float:
     return ((y - p) ** 2).mean()
 
@@ -79,6 +84,11 @@ WRONG_FITS: tuple[Wrong, ...] = (
           lambda x, y, a: (x - x.mean(axis=0), y)),
     Wrong("inputs", "Centering the coordinates does not replace the intercept: add a column of ones.",
           lambda x, y, a: (x - x[a].mean(axis=0), y)),
+    *(Wrong("inputs", "Each half is centered, or scaled, by figures of its own: the second half is then another task "
+                      "than the first. Take the rows as they are.", change) for change in (
+                lambda x, y, a: (_by_half(x, False), y), lambda x, y, a: (_by_half(x, True), y),
+                lambda x, y, a: (_by_half(x, False), _by_half(y, False)),
+                lambda x, y, a: (_by_half(x, True), _by_half(y, True)))),
     Wrong("inputs", "Only the first coordinate is used: fit to all of them.", lambda x, y, a: (x[:, :1], y)),
     Wrong("inputs", "Only the first coordinates are used: fit to all of them.", lambda x, y, a: (x[:, :2], y)),
     Wrong("inputs", "Only the first coordinates are used: fit to all of them.", lambda x, y, a: (x[:, :3], y)),
@@ -125,6 +135,11 @@ WRONG_FITS: tuple[Wrong, ...] = (
     Wrong("score", _BELOW, lambda y, p, of: 1 - _error(y, p) / of["all"].var()),
     Wrong("score", _BELOW, lambda y, p, of: 1 - _error(y, p) / p.var()),
     Wrong("score", _BELOW, lambda y, p, of: 1 - _error(y, p) / ((y - of["all"].mean()) ** 2).mean()),
+    Wrong("score", _BELOW, lambda y, p, of: 1 - _error(y, p) / ((y - p.mean()) ** 2).mean()),
+    Wrong("score", "A median stands in place of the mean of the squared errors.",
+          lambda y, p, of: 1 - np.median((y - p) ** 2) / y.var()),
+    Wrong("score", "The largest error stands in place of the mean of the squares.",
+          lambda y, p, of: 1 - ((y - p) ** 2).max() / y.var()),
     Wrong("score", "Below the line stands the standard deviation: it is the variance.",
           lambda y, p, of: 1 - _error(y, p) / y.std()),
     Wrong("score", "The mean is not taken off the values below the line: it is their variance.",

@@ -218,7 +218,7 @@ class Learner:
             refuse(f"Your function draws or seeds {name}: {self.random}" if name.startswith("random") else
                    f"Your function changes {name}, and leaves it changed: put it back, or do without.")
         for name, a, b in zip(re.findall(r"\w+", self.example)[1:], args, given):
-            require(not isinstance(a, (*_ARRAYS, list, dict)) or same(a, b), f"Your function changes its argument "
+            require(not isinstance(a, (*_ARRAYS, list, dict)) or same(a, b), "Your function changes its argument "
                     f"`{name}` in place: work on a copy (.copy(), for a tensor .clone(), for a list sorted or list).")
         require(nothing or got is not None, "Your function returned None: did you forget the `return`?")
         return got

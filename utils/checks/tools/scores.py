@@ -66,6 +66,14 @@ WRONG_CORRELATIONS: tuple[Wrong, ...] = (
     Wrong("final", "Negative correlations are cut: take the absolute value.", lambda r: np.maximum(r, 0)),
     Wrong("final", "The correlations are squared: take the absolute value.", np.square),
     Wrong("final", "This is the sign alone.", np.sign),
+    *(Wrong("labels", f"Column {i} of the labels is used for all three: there is a column for each.",
+            lambda z, i=i: z[:, [i, i, i]]) for i in range(3)),
+    Wrong("coordinates", "The first direction is used for all: there is a row for each.", lambda x: x[:, :1] + 0 * x),
+    *(Wrong("final", "These are truth values: return the correlations themselves.", lambda r, t=t: np.abs(r) > t)
+      for t in (0.1, 0.2, 0.3, 0.5)),
+    *(Wrong("measure", "Some of the rows are left out: the correlation is over all of them.",
+            lambda x, z, i=i: _corner(x[i::2], z[i::2])) for i in (0, 1)),
+    Wrong("final", "The columns are in another order.", lambda r: np.abs(np.roll(r, 1, axis=1))),
     Wrong("measure", "This is the whole matrix of corrcoef: only the block of directions against variables is wanted.",
           _whole),
     Wrong("measure", _LEFT, lambda x, z: _whole(x, z)[:x.shape[1], :x.shape[1]]),
@@ -154,6 +162,16 @@ NOT_BEST = {
         lambda i, b, c: min(b, key=lambda x: abs(x - i)),
     "This takes the best baseline that is below iia: take the best of all.":
         lambda i, b, c: max([x for x in b if x < i] or b),
+    "The search for the best starts at 0, so that baselines below 0 are lost: max(baselines).":
+        lambda i, b, c: max([*b, 0]),
+    "The search for the best starts at 1/2: max(baselines).": lambda i, b, c: max([*b, 0.5]),
+    "The absolute values of the baselines are compared: take the best one, max(baselines).":
+        lambda i, b, c: max(map(abs, b)),
+    "Only the first two baselines are looked at: there may be any number.": lambda i, b, c: max(b[:2]),
+    "Only the first three baselines are looked at: there may be any number.": lambda i, b, c: max(b[:3]),
+    "Only the first four baselines are looked at: there may be any number.": lambda i, b, c: max(b[:4]),
+    "The last baseline is left out: take the best of all.": lambda i, b, c: max(b[:-1] or b),
+    "The first baseline is left out: take the best of all.": lambda i, b, c: max(b[1:] or b),
     "The longest baseline in print is taken: compare numbers, not text.": lambda i, b, c: float(max(map(str, b))),
 }
 SCALES: tuple[Wrong, ...] = (
@@ -175,7 +193,7 @@ SCALES: tuple[Wrong, ...] = (
     Wrong("best", "The baseline is not taken off above the line: it is iia - best baseline.", lambda i, b, c: 0),
     Wrong("score", "Above the line stands the ceiling: it is iia - best baseline.", lambda i, b, c: c),
     Wrong("whole", "This is the distance from the best baseline: divide it by what there is to gain, ceiling - "
-          "baseline.",
+                   "baseline.",
           lambda over, under, i, low, c: over),
     Wrong("whole", "This multiplies by what there is to gain: divide by it.", lambda over, under, i, low,
           c: over * under),

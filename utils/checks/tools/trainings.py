@@ -50,12 +50,11 @@ class Training:
             (unknown, f"train does not know the setting {', '.join(unknown)}: pass {{**settings, name: value}}."),
             (missing, "train needs all the settings, with one of them changed: {**settings, name: value}."),
             (len(changed) > 1, "Several settings are changed at once: start anew from `settings` for each change, or "
-             "you cannot "
-             "tell which one mends it."),
+                               "you cannot tell which one mends it."),
             (changed and changed[0] not in self.changes, "A setting is changed of which `changes` says nothing."),
             (changed and given[changed[0]] != self.changes.get(changed[0]),
-             f"train got {given.get((*changed, '')[0])!r:.40} for "
-             f"{changed[:1]}: pass the value that stands in `changes`, as it is."),
+             f"train got {given.get((*changed, '')[0])!r:.40} for {changed[:1]}: pass the value that stands in "
+             "`changes`, as it is."),
             (len(self.names) > 50, "train is called again and again: one training for each change."),
         ):
             self.complaint = self.complaint or (message if condition else "")

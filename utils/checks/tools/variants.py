@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from utils.checks.helpers import require
+from utils.checks.helpers import power_of, require
 from utils.checks.tools.running import Learner, refuse
 
 
@@ -83,9 +83,9 @@ RESULTS: tuple[tuple[str, Callable], ...] = (  # what can be done to a right res
 def as_numbers(got: Any) -> np.ndarray:
     """A learner's result as float64, or WrongAnswer: no text, no generator, nothing ragged."""
     require(not hasattr(got, "__next__"), f"This is a {type(got).__name__}, which can be read only once: return the "
-            "values themselves.")
-    require(not isinstance(got, (dict, set)), f"This is a {type(got).__name__}: return the values alone, without "
-            "names and in their order.")
+                                          "values.")
+    require(not isinstance(got, (dict, set)), f"This is a {type(got).__name__}: return the values alone, without names "
+                                              "and in their order.")
     try:
         array = np.asarray(got.detach().cpu() if isinstance(got, torch.Tensor) else got)
         require(array.dtype.kind not in "USM", "This is text: return numbers or truth values.")
@@ -181,20 +181,21 @@ def describe(gots: Sequence[np.ndarray], rights: Sequence[np.ndarray], cases: Se
                 refuse(f"Your result is always {factors[0]:.4g} {words} the right one.")
             factors = factors if all(r.size > 1 for _, r in same_shape) else None
             require(not factors, f"Your result is {_listed(factors or [])} {words} the right one, with "
-                    f"{'; '.join(sizes[:4])}: is it divided by the wrong number?" if words == "times" else
+                                 f"{'; '.join(sizes[:4])}: is it divided by the wrong number?" if words == "times" else
                     f"Your result is {_listed(factors or [])} {words} the right one, in the first cases.")
-    if all(r.size > 3 and np.array_equal(np.argsort(g, None, "stable"), np.argsort(r, None, "stable"))
+    power = power_of(*(np.concatenate([x.ravel() for x in side]) for side in zip(*same_shape)))
+    require(not power, f"Your result is the right one to the power {power:.3g}: leave it as it is.")
+    if all(r.size > 2 and np.array_equal(np.argsort(g, None, "stable"), np.argsort(r, None, "stable"))
            for g, r in same_shape):
         refuse("Your results come in the right order, but are not the right numbers: is a power, a logarithm or "
-               "another "
-               "function taken of them, or of what goes in?")
+               "another function taken of them, or of what goes in?")
     if right.ndim == 2:
         ok = np.isclose(got, right, rtol=1e-4, atol=1e-5)
         for axis, name in ((0, "columns"), (1, "rows")):
             good = ok.all(axis=axis)
             yes, no = (np.nonzero(which)[0].tolist()[:6] for which in (good, ~good))
             require(not yes or not no, f"With {sizes[first]}, the {name} {yes} are right, and {no} are wrong: how do "
-                    "they differ?")
+                                       "they differ?")
     off = tuple(np.argwhere(~np.isclose(got, right, rtol=1e-4, atol=1e-5))[0][:1])
     shown_inputs = {name: np.asarray(value) for name, value in zip(names, case) if not isinstance(value, (list, dict))}
     rows = {name: v[off] if right.ndim and v.shape[:1] == right.shape[:1] else v for name, v in shown_inputs.items()}
@@ -225,7 +226,8 @@ def examine(f: Callable, example: str, cases: Sequence[tuple], sizes: Sequence[s
     kept = [learner(*case) for case in cases]
     gots = [as_numbers(got).copy() for got in kept]
     require(alike(as_numbers(learner(*cases[0])), gots[0]), "Called twice with the same arguments, your function gives "
-            "two results: does it keep something between calls, in a global or in a default that is a list?")
+                                                            "two results: does it keep something between calls, in a "
+                                                            "global or in a default that is a list?")
     require(all(alike(as_numbers(a), b) for a, b in zip(kept, gots)), "A result changes when your function is called "
             "again: return a new array each time.")
     rights = [np.asarray(solution(*case), dtype=float) for case in cases]
