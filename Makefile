@@ -16,6 +16,7 @@
 #   make models         train the networks that ship with the explorer anew
 #   make study          five seeds of each headline figure and control, about an hour
 #   make own-networks   three seeds of notebook 7's networks, about a quarter of an hour
+#   make early         three seeds of when alignments appear, for notebook 2, under an hour
 #   make controls       three seeds of controls for notebook 5, about half an hour
 #   make sweep          the small table of the sweep, about ten minutes; TABLES=... for others
 #   make bench          the benchmarks, in under five minutes
@@ -30,7 +31,7 @@ TABLES ?= small
 WIDGET_EXTENSIONS := anywidget @jupyter-widgets/jupyterlab-manager @voila-dashboards/widgets-manager8
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: notebooks lint test test-quick lab check learner slides book epub explorer refresh models study own-networks controls sweep
+.PHONY: notebooks lint test test-quick lab check learner slides book epub explorer refresh models study own-networks controls early sweep
 .PHONY: bench bench-slow bench-quality clean
 .DELETE_ON_ERROR:
 
@@ -122,6 +123,9 @@ study: $(VENV)/.installed
 
 own-networks: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m studies.own_networks
+
+early: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m studies.early.run
 
 controls: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m studies.controls.run

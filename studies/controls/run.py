@@ -5,7 +5,7 @@ One row a figure: experiment, seed, measure, value. What is in the table is not 
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from filelock import FileLock
 from tqdm.auto import tqdm
 
 from studies.controls import maps
@@ -28,6 +29,7 @@ from utils.data_utils import VARIABLE_NAMES, create_dataset
 from utils.interventions.checkpoints import load_intervenable, shipped_path
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import score_alignment
+from utils.running.files import locked
 from utils.running.whole import write_whole
 
 STUDY = Path(__file__).resolve().parent / "controls.csv"
@@ -92,14 +94,37 @@ def provenance() -> dict:
             "versions": versions()}
 
 
-def read_rows(path: Path) -> list[dict]:
+def read_rows(path: Path, settings: dict) -> list[dict]:
     """The rows of a table; none where it is missing or was made by other settings or from other networks."""
     try:
         found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         rows = pd.read_csv(path, dtype={"value": str}).to_dict("records")
     except (OSError, ValueError):
         return []
-    return rows if found | {"versions": None} == json.loads(json.dumps(provenance() | {"versions": None})) else []
+    return rows if found | {"versions": None} == json.loads(json.dumps(settings | {"versions": None})) else []
+
+
+def go_on(path: Path, experiments: Mapping[str, Callable[[int], dict[str, float]]], settings: dict, seeds: int) -> None:
+    """Run what is not in a table yet, all experiments for a seed before the next, and write it after each."""
+    with locked(FileLock(path.with_name(f".{path.name}.lock"), timeout=0)):  # two would write over each other's rows
+        _fill(path, experiments, settings, seeds)
+
+
+def _fill(path: Path, experiments: Mapping[str, Callable[[int], dict[str, float]]], settings: dict, seeds: int) -> None:
+    rows = read_rows(path, settings)
+    done = {(row["experiment"], row["seed"]) for row in rows}
+    tasks = [(name, seed) for seed in range(seeds) for name in experiments if (name, seed) not in done]
+    bar = tqdm(tasks, desc="Study")
+    for i, (name, seed) in enumerate(bar):
+        start = time.process_time()
+        figures = experiments[name](seed) | {"cpu seconds": time.process_time() - start}
+        rows += [{"experiment": name, "seed": seed, "measure": measure, "value": f"{value:.5f}"}
+                 for measure, value in figures.items()]
+        write_table(path, rows)
+        write_whole(path.with_suffix(".json"), json.dumps(settings, indent=2) + "\n")
+        took = [(row["experiment"], float(row["value"])) for row in rows if row["measure"] == "cpu seconds"]
+        left = seconds_left([name for name, _ in tasks[i + 1:]], took)
+        bar.set_postfix_str(f"about {left / 60:.0f} min left")
 
 
 def main() -> None:
@@ -108,20 +133,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=STUDY)
     parser.add_argument("--seeds", type=int, default=SEEDS)
     arguments = parser.parse_args()
-    rows, told = read_rows(arguments.out), json.dumps(provenance(), indent=2) + "\n"
-    done = {(row["experiment"], row["seed"]) for row in rows}
-    tasks = [(name, seed) for seed in range(arguments.seeds) for name in EXPERIMENTS if (name, seed) not in done]
-    bar = tqdm(tasks, desc="Study")
-    for i, (name, seed) in enumerate(bar):
-        start = time.process_time()
-        figures = EXPERIMENTS[name](seed) | {"cpu seconds": time.process_time() - start}
-        rows += [{"experiment": name, "seed": seed, "measure": measure, "value": f"{value:.5f}"}
-                 for measure, value in figures.items()]
-        write_table(arguments.out, rows)
-        write_whole(arguments.out.with_suffix(".json"), told)
-        took = [(row["experiment"], float(row["value"])) for row in rows if row["measure"] == "cpu seconds"]
-        left = seconds_left([name for name, _ in tasks[i + 1:]], took)
-        bar.set_postfix_str(f"about {left / 60:.0f} min left")
+    go_on(arguments.out, EXPERIMENTS, provenance(), arguments.seeds)
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ def test_every_experiment_runs_and_is_in_the_committed_table(experiment, tiny):
 
 
 def test_the_committed_table_belongs_to_these_settings():
-    rows = run.read_rows(run.STUDY)
+    rows = run.read_rows(run.STUDY, run.provenance())
     assert {(row["experiment"], row["seed"]) for row in rows} == {
         (name, seed) for name in run.EXPERIMENTS for seed in range(run.SEEDS)}
 
@@ -151,11 +151,11 @@ def test_a_table_of_other_settings_is_begun_anew(tmp_path, monkeypatch):
         run.main()
     run.main()
     run.main()
-    assert asked == [0, 1, 1] and len(run.read_rows(out)) == 4
+    assert asked == [0, 1, 1] and len(run.read_rows(out, run.provenance())) == 4
     told = json.loads(out.with_suffix(".json").read_text())
     out.with_suffix(".json").write_text(json.dumps(told | {"pairs": 5}))
-    assert run.read_rows(out) == [] and sorted(path.name for path in tmp_path.iterdir()) == [
-        "controls.csv", "controls.json"]
+    assert run.read_rows(out, run.provenance()) == [] and sorted(path.name for path in tmp_path.iterdir()) == [
+        ".controls.csv.lock", "controls.csv", "controls.json"]
 
 
 def test_ablation_of_everything_and_of_nothing():
