@@ -16,6 +16,7 @@
 #   make models         train the networks that ship with the explorer anew
 #   make study          five seeds of each headline figure and control, about an hour
 #   make own-networks   three seeds of notebook 7's networks, about a quarter of an hour
+#   make rivals         three seeds of notebook 8's networks, about three quarters of an hour
 #   make sweep          the small table of the sweep, about ten minutes; TABLES=... for others
 #   make bench          the benchmarks, in under five minutes
 #   make bench-slow     stock pyvene at 16 and 64 directions
@@ -29,7 +30,7 @@ TABLES ?= small
 WIDGET_EXTENSIONS := anywidget @jupyter-widgets/jupyterlab-manager @voila-dashboards/widgets-manager8
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: notebooks lint test test-quick lab check learner slides book epub explorer refresh models study own-networks sweep
+.PHONY: notebooks lint test test-quick lab check learner slides book epub explorer refresh models study own-networks rivals sweep
 .PHONY: bench bench-slow bench-quality clean
 .DELETE_ON_ERROR:
 
@@ -122,6 +123,9 @@ study: $(VENV)/.installed
 
 own-networks: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m studies.own_networks
+
+rivals: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m studies.rivals.run
 
 sweep: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m studies.sweep.run $(TABLES)
