@@ -14,7 +14,7 @@ from tqdm.auto import trange
 
 from studies.recipes import base_cnn, measure_behavior
 from studies.rivals.causal import CANDIDATES
-from studies.rivals.networks import Data, find, place, principal, score
+from studies.rivals.networks import CONTROL_PAIRS, Data, find, place, principal, score
 from utils.counterfactual_data_utils import PairPool
 from utils.interventions.build import get_intervention
 from utils.model_utils import PyTorchCNN, answer_loss, one_cycle
@@ -22,12 +22,12 @@ from utils.running.guard import evaluating
 from utils.validation import validate_number
 
 LAYER, DIRECTIONS = "conv3", 16
-DRIVE: dict[str, Any] = {"num_steps": 500, "inner_steps": 2, "batch_size": 128, "lr": 4e-3, "inner_lr": 0.02}
-WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
-SEARCH = {"num_steps": 300, "lr": 0.02, "batch_size": 128}
+DRIVE: dict[str, Any] = {"num_steps": 400, "inner_steps": 2, "batch_size": 128, "lr": 4e-3, "inner_lr": 0.02}
+WEIGHTS = (0.0, 0.1, 0.3, 1.0, 3.0)
+SEARCH = {"num_steps": 200, "lr": 0.02, "batch_size": 128}
 WIDE = 64
-PROBE: dict[str, Any] = {"hidden": 64, "num_epochs": 6, "batch_size": 128, "lr": 1e-3}
-PROBE_IMAGES = 20_000
+PROBE: dict[str, Any] = {"hidden": 64, "num_epochs": 5, "batch_size": 128, "lr": 1e-3}
+PROBE_IMAGES = 15_000
 
 
 def run_to(model: PyTorchCNN, X: torch.Tensor) -> torch.Tensor:
@@ -97,13 +97,13 @@ def drive_out(model: PyTorchCNN, data: Data, weight: float, seed: int = 0, *, nu
 
 def probe(model: PyTorchCNN, variable: int, data: Data, test: Data, hidden: int, num_epochs: int, batch_size: int,
           lr: float, seed: int = 0) -> float:
-    """R^2, on held-out images, of a probe that reads a variable off the output of conv3.
+    """R^2, on held-out images, of a small probe that reads a variable off the output of conv3.
 
     Args:
         model: with a layer conv3.
         variable: 0, 1 or 2.
         data, test: images (n, 28, 28) and labels (n, 3) to fit the probe on, and to measure it on.
-        hidden: neurons of a hidden layer; 0 for a linear probe.
+        hidden: neurons of the probe's hidden layer; it is not linear.
         num_epochs, batch_size, lr: of Adam, on the squared error.
         seed: of the weights at the start, and of the order of the images.
 
@@ -118,7 +118,7 @@ def probe(model: PyTorchCNN, variable: int, data: Data, test: Data, hidden: int,
     y, y_test = (torch.from_numpy(labels[:, variable]).float() for _, labels in (data, test))
     torch.manual_seed(seed)
     n = rows.shape[1]
-    reader = nn.Sequential(nn.Linear(n, hidden), nn.ReLU(), nn.Linear(hidden, 1)) if hidden else nn.Linear(n, 1)
+    reader = nn.Sequential(nn.Linear(n, hidden), nn.ReLU(), nn.Linear(hidden, 1))
     optimizer, steps = torch.optim.Adam(reader.parameters(), lr=lr), -(-len(rows) // batch_size)
     schedule = one_cycle(optimizer, num_epochs * steps)
     for _ in trange(num_epochs, desc="Probe", leave=False):
@@ -138,18 +138,17 @@ def run_weight(weight: float, seed: int, data: Data, test: Data) -> dict[str, fl
     model = base_cnn(seed)
     drive_out(model, data, weight, seed, **DRIVE)
     figures = {"behavior": measure_behavior(model, *test)}
-    few = data[0][:PROBE_IMAGES], data[1][:PROBE_IMAGES]
+    few, other = [(images[:PROBE_IMAGES], labels[:PROBE_IMAGES]) for images, labels in (data, test)]
     for name in ("circularity", "S"):
         found = score(find(model, name, data, LAYER, DIRECTIONS, 100 + seed, **SEARCH), name, test)
         figures |= {f"{name}: DAS": found.normalized_iia, f"{name}: DAS iia": found.iia}
     figures["circularity: principal components"] = score(
-        principal(model, data[0], LAYER, DIRECTIONS), "circularity", test).normalized_iia
-    figures["circularity: random"] = score(place(model, LAYER, DIRECTIONS, 1000 + seed), "circularity",
-                                           test).normalized_iia
+        principal(model, data[0], LAYER, DIRECTIONS), "circularity", test, CONTROL_PAIRS).normalized_iia
+    figures["circularity: random"] = score(
+        place(model, LAYER, DIRECTIONS, 1000 + seed), "circularity", test, CONTROL_PAIRS).normalized_iia
     another = find(model, "circularity", data, LAYER, DIRECTIONS, 200 + seed, **SEARCH)
     wide = find(model, "circularity", data, LAYER, WIDE, 100 + seed, **SEARCH)
     figures |= {"circularity: another seed": score(another, "circularity", test).normalized_iia,
                 "circularity: more directions": score(wide, "circularity", test).normalized_iia,
-                "circularity: linear probe": probe(model, 0, few, test, **PROBE | {"hidden": 0}, seed=seed),
-                "circularity: non-linear probe": probe(model, 0, few, test, **PROBE, seed=seed)}
+                "circularity: non-linear probe": probe(model, 0, few, other, **PROBE, seed=seed)}
     return figures

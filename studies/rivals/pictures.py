@@ -8,14 +8,13 @@ from matplotlib.patches import Circle, FancyArrowPatch
 
 from studies.rivals.causal import CHAINS, Chain
 from utils.data_utils import VARIABLE_NAMES
-from utils.plot_utils import BLACK, BLUE, GRAY, GREEN, ORANGE, RED, VARIABLE_COLORS
+from utils.plot_utils import BLACK, BLUE, GRAY, ORANGE, RED, VARIABLE_COLORS
 
 MARKED = "#CC79A7"  # of the intermediate variable, by which the two models differ
 FRONT = {"circularity: DAS": ("circularity, DAS", BLUE, "o-"), "S: DAS": ("S, DAS", RED, "s-")}
 LEFT = {
     "circularity: another seed": ("DAS, another seed", BLUE, "^--"),
     "circularity: more directions": ("DAS, more directions", ORANGE, "s--"),
-    "circularity: linear probe": ("linear probe", GREEN, "D-"),
     "circularity: non-linear probe": ("non-linear probe", BLACK, "o-"),
 }
 
@@ -83,9 +82,10 @@ def plot_front(front: pd.DataFrame, pairs: int, ceiling: float) -> Figure:
     for measure, (label, color, style) in LEFT.items():
         _plot(axes[2], front, measure, label, color, style)
     titles = ("What is found", "What it costs", "Gone, or only hidden?")
-    labels = ("normalized IIA", "share of right answers", "normalized IIA, or R² of a probe")
+    labels = ("normalized IIA", "share of right answers", "normalized IIA, or R² of the probe")
     for axis, title, label in zip(axes, titles, labels):
         axis.set_xticks(range(len(weights)), [f"{weight:g}" for weight in weights])
-        axis.set(title=f"{title}\n{len(networks)} networks, n = {pairs:,}", xlabel="weight of the adversary", ylabel=label)
+        axis.set(xlabel="weight of the adversary", ylabel=label,
+                 title=f"{title}\n{len(networks)} network{'s' * (len(networks) > 1)}, n = {pairs:,}")
         axis.legend(fontsize=9)
     return figure

@@ -113,11 +113,10 @@ def test_the_adversary_moves_nothing_at_weight_0_and_something_above(data):
         driven(-1.0)
 
 
-@pytest.mark.parametrize("hidden, least", [(0, 0.3), (64, 0.8)], ids=["linear", "not linear"])
-def test_a_probe_reads_what_is_there_and_nothing_of_noise(data, test_data, hidden, least):
+def test_a_probe_reads_what_is_there_and_nothing_of_noise(data, test_data):
     torch.manual_seed(0)
-    model, settings = PyTorchCNN(), {"hidden": hidden, "num_epochs": 20, "batch_size": 32, "lr": 1e-3}
-    assert adversary.probe(model, 1, data, test_data, **settings) > least
+    model, settings = PyTorchCNN(), {"hidden": 64, "num_epochs": 20, "batch_size": 32, "lr": 1e-3}
+    assert adversary.probe(model, 1, data, test_data, **settings) > 0.8
     noise = np.random.default_rng(0).permutation(data[1])
     assert adversary.probe(model, 1, (data[0], noise), test_data, **settings) < 0.1
 
@@ -175,7 +174,8 @@ def test_what_is_in_the_table_is_not_run_again_and_what_other_recipes_made_is(tm
 
 def test_pictures_are_drawn_from_the_table():
     front = pictures.front_of(pd.read_csv(run.STUDY))
-    assert list(front.index.unique("weight")) == list(adversary.WEIGHTS) and {*pictures.FRONT, *pictures.LEFT} <= set(front)
+    assert list(front.index.unique("weight")) == list(adversary.WEIGHTS)
+    assert {*pictures.FRONT, *pictures.LEFT} <= set(front)
     assert len(pictures.draw_chains().axes) == 2
     figure = pictures.plot_front(front, 10_000, 0.98)
     assert [axis.get_xlabel() for axis in figure.axes] == ["weight of the adversary"] * 3
