@@ -64,12 +64,14 @@ def _plot(axes: Axes, front: pd.DataFrame, measure: str, label: str, color: str,
     axes.vlines(places, of_weight.min(), of_weight.max(), color=color, linewidth=3, alpha=0.4)
 
 
-def plot_front(front: pd.DataFrame, pairs: int, ceiling: float) -> Figure:
+def plot_front(front: pd.DataFrame, pairs: int, images: int, probed: int, ceiling: float) -> Figure:
     """What the weights do to circularity, to S and to behavior, and what other searches and probes still find.
 
     Args:
         front: as ``front_of`` gives it.
         pairs: of each score.
+        images: on which behavior is measured.
+        probed: images on which the probe is measured.
         ceiling: of behavior.
     """
     weights, networks = (front.index.unique(level) for level in ("weight", "seed"))
@@ -81,11 +83,13 @@ def plot_front(front: pd.DataFrame, pairs: int, ceiling: float) -> Figure:
     axes[1].axhline(ceiling, color=GRAY, linestyle="--", label="ceiling")
     for measure, (label, color, style) in LEFT.items():
         _plot(axes[2], front, measure, label, color, style)
-    titles = ("What is found", "What it costs", "Gone, or only hidden?")
+    titles = (f"What is found: n = {pairs:,} pairs", f"What it costs: n = {images:,} images",
+              f"Gone, or hidden? n = {pairs:,} pairs, probe {probed:,} images")
     labels = ("normalized IIA", "share of right answers", "normalized IIA, or R² of the probe")
     for axis, title, label in zip(axes, titles, labels):
         axis.set_xticks(range(len(weights)), [f"{weight:g}" for weight in weights])
-        axis.set(xlabel="weight of the adversary", ylabel=label,
-                 title=f"{title}\n{len(networks)} network{'s' * (len(networks) > 1)}, n = {pairs:,}")
+        axis.set(xlabel="weight of the adversary", ylabel=label, title=title)
+        axis.title.set_fontsize(11)
         axis.legend(fontsize=9)
+    figure.suptitle(f"{len(networks)} base network{'s' * (len(networks) > 1)}", fontsize=12)
     return figure

@@ -177,6 +177,6 @@ def test_pictures_are_drawn_from_the_table():
     assert list(front.index.unique("weight")) == list(adversary.WEIGHTS)
     assert {*pictures.FRONT, *pictures.LEFT} <= set(front)
     assert len(pictures.draw_chains().axes) == 2
-    figure = pictures.plot_front(front, 10_000, 0.98)
+    figure = pictures.plot_front(front, 10_000, 20_000, 15_000, 0.98)
     assert [axis.get_xlabel() for axis in figure.axes] == ["weight of the adversary"] * 3
     plt.close("all")
