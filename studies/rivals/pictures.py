@@ -84,7 +84,7 @@ def plot_front(front: pd.DataFrame, pairs: int, images: int, probed: int, ceilin
     for measure, (label, color, style) in LEFT.items():
         _plot(axes[2], front, measure, label, color, style)
     titles = (f"What is found: n = {pairs:,} pairs", f"What it costs: n = {images:,} images",
-              f"Gone, or hidden? n = {pairs:,} pairs, probe {probed:,} images")
+              f"Gone, or hidden? n = {pairs:,}; probe: n = {probed:,}")
     labels = ("normalized IIA", "share of right answers", "normalized IIA, or R² of the probe")
     for axis, title, label in zip(axes, titles, labels):
         axis.set_xticks(range(len(weights)), [f"{weight:g}" for weight in weights])
