@@ -18,6 +18,7 @@
 #   make own-networks   three seeds of notebook 7's networks, about a quarter of an hour
 #   make early         three seeds of when alignments appear, for notebook 2, under an hour
 #   make controls       three seeds of controls for notebook 5, about half an hour
+#   make rivals         three seeds of notebook 8's networks, about three quarters of an hour
 #   make sweep          the small table of the sweep, about ten minutes; TABLES=... for others
 #   make bench          the benchmarks, in under five minutes
 #   make bench-slow     stock pyvene at 16 and 64 directions
@@ -31,7 +32,7 @@ TABLES ?= small
 WIDGET_EXTENSIONS := anywidget @jupyter-widgets/jupyterlab-manager @voila-dashboards/widgets-manager8
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: notebooks lint test test-quick lab check learner slides book epub explorer refresh models study own-networks controls early sweep
+.PHONY: notebooks lint test test-quick lab check learner slides book epub explorer refresh models study own-networks controls early rivals sweep
 .PHONY: bench bench-slow bench-quality clean
 .DELETE_ON_ERROR:
 
@@ -129,6 +130,9 @@ early: $(VENV)/.installed
 
 controls: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m studies.controls.run
+
+rivals: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m studies.rivals.run
 
 sweep: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m studies.sweep.run $(TABLES)

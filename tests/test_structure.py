@@ -39,7 +39,7 @@ LAYERS = (  # each imports only from those before it
     "utils.checks.parts.training", "utils.checks.parts.swaps", "utils.checks.parts.bases", "utils.checks.parts.joint",
     "utils.checks.parts.tables", "utils.checks.parts.replays",
     "utils.checks.data", "utils.checks.das", "utils.checks.iit", "utils.checks.steps", "utils.checks.multi",
-    "utils.checks.measures", "utils.checks.sweep", "utils.checks.own",
+    "utils.checks.measures", "utils.checks.sweep", "utils.checks.own", "utils.checks.rivals",
     "utils.explorer.view", "utils.explorer.picture", "utils.explorer.widget",
 )
 PYVENE_HOME, PV_HOME = "utils.interventions", "utils.interventions.rotated_space"

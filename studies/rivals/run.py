@@ -1,0 +1,110 @@
+"""The study over seeds behind notebook 8: ``make rivals`` runs it and writes studies/rivals/rivals.csv.
+
+One row a figure: experiment, seed, measure, value. A seed stands for all that is random: the base network's training,
+the directions at the start, the pairs and their order. What is already in the table is not run again.
+"""
+import argparse
+import csv
+import io
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from studies.recipes import TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED
+from studies.rivals import adversary, networks
+from studies.sweep.rows import seconds_left
+from utils.checkpoint_utils import BASE_CNN, BASE_RECIPE, load_checkpoint, versions
+from utils.data_utils import create_dataset
+from utils.running.whole import write_whole
+
+STUDY = Path(__file__).resolve().parent / "rivals.csv"
+FIELDS = ("experiment", "seed", "measure", "value")
+EXPERIMENTS: dict[str, Callable[..., dict[str, float]]] = {
+    "matrix": networks.run_matrix,
+    **{f"weight {weight:g}": partial(adversary.run_weight, weight) for weight in adversary.WEIGHTS},
+}
+
+
+def kind(experiment: str) -> str:
+    """What its figures depend on: "matrix" or "weight"."""
+    return experiment.split()[0]
+
+
+def provenance() -> dict:
+    """What the figures of each kind depend on, and what all do."""
+    return {
+        "command": "make rivals",
+        "all": {"base_recipe": BASE_RECIPE, "base_cnn_sha256": load_checkpoint(BASE_CNN)[1]["sha256"],
+                "train_images": TRAIN_IMAGES, "train_data_seed": TRAIN_SEED, "test_images": TEST_IMAGES,
+                "test_data_seed": TEST_SEED, "pairs": networks.PAIRS},
+        "matrix": {"IIT": {name: asdict(recipe) for name, recipe in networks.IIT.items()}, "DAS": networks.DAS,
+                   "random": networks.RANDOM, "control_pairs": networks.CONTROL_PAIRS,
+                   "dose_pairs": networks.DOSE_PAIRS, "telling_pairs": networks.TELLING_PAIRS},
+        "weight": {"layer": adversary.LAYER, "directions": adversary.DIRECTIONS, "driving out": adversary.DRIVE,
+                   "search": adversary.SEARCH, "more directions": adversary.WIDE,
+                   "probe": adversary.PROBE | {"images": adversary.PROBE_IMAGES}},
+        "versions": versions(),
+    }
+
+
+def read_rows(path: Path) -> list[dict]:
+    """What is in the table, without what was made by other recipes, from other networks or data."""
+    try:
+        found = json.loads(path.with_suffix(".json").read_text())
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, ValueError):
+        return []
+    now = json.loads(json.dumps(provenance()))
+    return [row for row in rows if row["experiment"] in EXPERIMENTS
+            and all(found.get(part) == now[part] for part in ("all", kind(row["experiment"])))]
+
+
+def write_rows(path: Path, rows: list[dict]) -> None:
+    """Replace table and provenance, each at once, so that a reader never sees half of one."""
+    order, text = list(EXPERIMENTS), io.StringIO()
+    writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(sorted(rows, key=lambda row: (order.index(row["experiment"]), int(row["seed"]))))
+    write_whole(path, text.getvalue())
+    write_whole(path.with_suffix(".json"), json.dumps(provenance(), indent=2) + "\n")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=STUDY)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--experiments", nargs="*", default=list(EXPERIMENTS), choices=list(EXPERIMENTS))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = read_rows(arguments.out)
+    done = {(row["experiment"], int(row["seed"])) for row in rows}
+    tasks = [(e, s) for s in range(arguments.seeds) for e in arguments.experiments if (e, s) not in done]
+    if not tasks:
+        return
+    data, test = create_dataset(TRAIN_IMAGES, seed=TRAIN_SEED), create_dataset(TEST_IMAGES, seed=TEST_SEED)
+    with tqdm(total=len(done) + len(tasks), initial=len(done), desc="Study") as bar:
+        for i, (experiment, seed) in enumerate(tasks):
+            start = time.process_time()
+            figures = EXPERIMENTS[experiment](seed, data, test)
+            figures["cpu seconds"] = time.process_time() - start
+            rows += [{"experiment": experiment, "seed": seed, "measure": name, "value": f"{value:.5f}"}
+                     for name, value in figures.items() if not np.isnan(value)]
+            write_rows(arguments.out, rows)
+            known = [(kind(row["experiment"]), float(row["value"])) for row in rows
+                     if row["measure"] == "cpu seconds"]
+            left = seconds_left([kind(e) for e, _ in tasks[i + 1:]], known)
+            bar.set_postfix_str(f"about {left / 60:.0f} min left")
+            bar.update()
+
+
+if __name__ == "__main__":
+    main()
