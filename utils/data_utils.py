@@ -105,8 +105,7 @@ def generate_ellipse(circularity: float, color: float, area: float, turned: bool
         ellipse's center is at row 14, column 14; after the turn at row 13, column 14.
 
     Raises:
-        ValueError: a value is outside its range.
-        TypeError: a value is not a number.
+        ValueError, TypeError: a value is outside its range, or is no number.
     """
     rounding = 0.005
     circularity = validate_number(circularity, "circularity", MIN_CIRCULARITY - rounding, MAX_CIRCULARITY + rounding)
@@ -138,14 +137,8 @@ def create_dataset(n: int, seed: int | np.random.Generator | None = None) -> tup
     n = validate_memory(validate_count(n, "n"), "n", IMAGE_BYTES)
     draws = random_state(seed).uniform(size=(n, 4))
     circularity, color, area = _to_raw(draws[:, [1, 0, 2]])
-    labels = np.stack(
-        [
-            (circularity - MIN_CIRCULARITY) / (MAX_CIRCULARITY - MIN_CIRCULARITY),
-            color / MAX_COLOR,
-            np.round((area - MIN_AREA) / (MAX_AREA - MIN_AREA), 2),
-        ],
-        axis=1,
-    )
+    roundness = (circularity - MIN_CIRCULARITY) / (MAX_CIRCULARITY - MIN_CIRCULARITY)
+    labels = np.stack([roundness, color / MAX_COLOR, np.round((area - MIN_AREA) / (MAX_AREA - MIN_AREA), 2)], axis=1)
     return _paint(circularity, color, area, draws[:, 3] < 0.5), labels
 
 
