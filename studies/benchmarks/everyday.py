@@ -1,8 +1,10 @@
-"""What a learner waits for: the data, the imports, and a move of the explorer."""
+"""What a learner waits for: the data, the imports, a notebook, and a move of the explorer."""
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from utils.validation import validate_images
 ROOT = Path(__file__).resolve().parent.parent.parent
 IMAGES = 10_000
 MOVES = 30
+NOTEBOOK = "1_counterfactual_data"  # a short one; `make refresh` measures them all
 
 
 def paint_one_by_one(n: int, seed: int = 0) -> np.ndarray:
@@ -31,6 +34,15 @@ def time_import(module: str) -> tuple[float, bool]:
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     seconds, pyvene = output.split()[-2:]
     return float(seconds), pyvene == "True"
+
+
+def time_notebook() -> float:
+    """Seconds to execute ``NOTEBOOK``, as `make notebooks` does."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = perf_counter()
+        subprocess.run([sys.executable, "notebooks/execute.py", f"notebooks/{NOTEBOOK}.ipynb", "--into", folder],
+                       capture_output=True, check=True, cwd=ROOT)
+        return perf_counter() - start
 
 
 def time_moves() -> dict[str, tuple[list[float], dict]]:
@@ -53,7 +65,7 @@ def time_moves() -> dict[str, tuple[list[float], dict]]:
 
 
 def main() -> None:
-    """Measure all three and write results/everyday.json."""
+    """Measure all four and write results/everyday.json."""
     assert np.array_equal(paint_one_by_one(500), create_dataset(500, seed=0)[0])
     images = create_dataset(IMAGES, seed=0)[0]
     painted = take_turns({"create_dataset": lambda: create_dataset(IMAGES, seed=0),
@@ -67,6 +79,7 @@ def main() -> None:
         for module, (seconds, pyvene) in zip(modules, pool.map(time_import, modules)):
             timings[name := f"import utils.{module}"] = [seconds]
             facts[name] = {"series": "import", "module": module, "pyvene": int(pyvene)}
+    timings[name := f"notebook {NOTEBOOK}"], facts[name] = [time_notebook()], {"series": "notebook"}
     for name, (values, known) in time_moves().items():
         timings[name], facts[name] = values, known
     for name, values in timings.items():

@@ -68,8 +68,21 @@ def exponent(x: Sequence[float], y: Sequence[float]) -> float:
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
+def slower(
+    stored: Mapping[str, tuple[Sequence[float], Mapping]], timings: Mapping[str, Sequence[float]], limit: float = 1.25
+) -> list[str]:
+    """What takes more than ``limit`` times its stored median now, the worst first, in a line each; where another
+    processor measured what is stored, a line that says so comes first."""
+    ratios = {name: median(values) / median(stored[name][0]) for name, values in timings.items() if name in stored}
+    lines = [f"{name}: {ratio:.2f} times the stored {1e3 * median(stored[name][0]):,.1f} ms"
+             for name, ratio in sorted(ratios.items(), key=lambda item: -item[1]) if ratio > limit]
+    others = {facts["cpu_model_name"] for _, facts in stored.values()} - {machine()["cpu_model_name"]}
+    return [f"Stored by another processor, {', '.join(sorted(others))}:"] * bool(others and lines) + lines
+
+
 def save(file: str, timings: Mapping[str, list[float]], facts: Mapping[str, Mapping[str, str | int | float]]) -> Path:
-    """Write timings as ``results/<file>.json``, to be read by ``read`` or ``python -m pyperf stats``.
+    """Write timings as ``results/<file>.json``, to be read by ``read`` or ``python -m pyperf stats``, and print which
+    got ``slower`` than those that were stored there.
 
     Args:
         file: name without ending.
@@ -82,6 +95,9 @@ def save(file: str, timings: Mapping[str, list[float]], facts: Mapping[str, Mapp
     suite = pyperf.BenchmarkSuite([pyperf.Benchmark([run]) for run in runs])
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{file}.json"
+    if path.exists():
+        nothing = [f"{file}: nothing takes a quarter longer than it did."]
+        print(*slower(read(file, RESULTS), timings) or nothing, sep="\n")
     suite.dump(str(path), compact=False, replace=True)
     return path
 

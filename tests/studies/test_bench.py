@@ -55,6 +55,21 @@ def test_the_stock_rotation_takes_few_of_the_turns():
     assert [len(timings[name]) for name in ("utils", "by hand", "stock")] == [4, 4, 2] and len(called) == 2
 
 
+def test_what_got_slower_by_more_than_a_quarter_is_named(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(timing, "RESULTS", tmp_path)
+    before = {"a step": [0.1, 0.2, 0.9], "an import": [1.0], "a notebook": [10.0], "gone": [1.0]}
+    timing.save("some", before, {})
+    assert capsys.readouterr().out == ""
+    timing.save("some", {"a step": [0.26, 0.1, 0.3], "an import": [1.2], "a notebook": [20.0], "new": [5.0]}, {})
+    assert capsys.readouterr().out.splitlines() == [
+        "a notebook: 2.00 times the stored 10,000.0 ms", "a step: 1.30 times the stored 200.0 ms"]
+    timing.save("some", {"an import": [1.1]}, {})
+    assert capsys.readouterr().out == "some: nothing takes a quarter longer than it did.\n"
+    stored = {"an import": ([0.1], {"cpu_model_name": "Other"})}
+    assert timing.slower(stored, {"an import": [1.0]})[0] == "Stored by another processor, Other:"
+    assert timing.slower(stored, {"an import": [0.1]}) == []
+
+
 @pytest.mark.parametrize("way", rotation.WAYS)
 def test_both_rotations_are_the_same_function(way):
     torch.manual_seed(1)
