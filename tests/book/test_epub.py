@@ -20,7 +20,7 @@ LOADED = {"img": "src", "link": "href", "script": "src", "iframe": "src", "objec
 @pytest.fixture(scope="module")
 def epub(book, tmp_path_factory):
     """Built as ``make epub`` does, but without a network, and from what was read for the book."""
-    flags, name = re.search(r"-m sphinx -b epub -E (.*) -d \S+ \. build/epub\n.*/(\S+\.epub)",
+    flags, name = re.search(r"-m sphinx -b epub -E (.*) -d \S+ \. FOLDER\n.*/(\S+\.epub)",
                             (ROOT / "Makefile").read_text()).groups()
     into = tmp_path_factory.mktemp("epub")
     command = [sys.executable, "-c", OFFLINE, "-b", "epub", *flags.split(), "-d", book.parent / "cache", ".", into]
