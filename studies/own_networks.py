@@ -4,19 +4,18 @@
 """
 import argparse
 import copy
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock
 from torch import nn
 from tqdm.auto import tqdm
 
 from studies.equality import (MLP, Encoder, causal_model, count_equal, draw_objects, patch_positions, rival_model,
                               rival_values)
+from studies.running.table import only_writer, write_settings, write_table
 from utils.checkpoint_utils import versions
 from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import build_intervenable, das_train, iit_train
@@ -24,7 +23,6 @@ from utils.interventions.rotated_space import pv
 from utils.measure_utils import Score, score_alignment
 from utils.model_utils import evaluate, train
 from utils.running.files import locked
-from utils.running.whole import write_whole
 
 STUDY = Path(__file__).resolve().parent / "own_networks.csv"
 LAYERS, DIRECTIONS = ("hidden1", "hidden2", "hidden3"), (1, 2, 4, 8, 16)
@@ -155,20 +153,13 @@ def run_failures(seed: int) -> dict[str, float]:
 EXPERIMENTS = {"mlp": run_mlp, "encoder": run_encoder, "failures": run_failures}
 
 
-def write_table(path: Path, rows: list[dict]) -> None:
-    """Replace the table at once, so that a reader never sees half of it."""
-    table = pd.DataFrame(rows).sort_values(["experiment", "seed"], kind="stable")
-    write_whole(path, table.to_csv(index=False, lineterminator="\n"))
-
-
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=STUDY)
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
-    # two would write over each other's rows
-    with locked(FileLock(arguments.out.with_name(f".{arguments.out.name}.lock"), timeout=0)):
+    with locked(only_writer(arguments.out)):
         fill(arguments.out, arguments.seeds)
 
 
@@ -184,7 +175,7 @@ def fill(path: Path, seeds: int) -> None:
         rows += [{"experiment": name, "seed": seed, "measure": measure, "value": f"{value:.5f}"}
                  for measure, value in EXPERIMENTS[name](seed).items()]
         write_table(path, rows)
-        write_whole(path.with_suffix(".json"), json.dumps(provenance, indent=2) + "\n")
+        write_settings(path, provenance)
 
 
 if __name__ == "__main__":

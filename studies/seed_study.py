@@ -4,9 +4,6 @@ One row a figure: experiment, seed, measure, value. A seed stands for all that i
 the directions at the start, the pairs and their order. What is already in the file is not run again.
 """
 import argparse
-import csv
-import io
-import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -17,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
 from tqdm.auto import tqdm
 
 from studies.anatomy import STEPS, run_anatomy
 from studies.first_recipe import FIRST_RECIPES, run_first_recipe
 from studies.pools import HOLDOUT, HoldoutPool, ShuffledPool, measure_block
 from utils.measures.alignment import cause_isolate, complement_iia, self_consistency, unaligned_effects
+from studies.running import table as tables
 from studies.sweep.rows import seconds_left
 from utils.checkpoint_utils import BASE_CNN, BASE_RECIPE, load_checkpoint, versions
 from utils.counterfactual_data_utils import PairPool
@@ -38,10 +35,8 @@ from studies.recipes import (RECIPES, TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAI
                              measure_score, train_by_recipe)
 from utils.measures.response import dose_response, slope_and_correlation
 from utils.running.files import locked
-from utils.running.whole import write_whole
 
 STUDY = Path(__file__).resolve().parent / "seed_study.csv"
-FIELDS = ("experiment", "seed", "measure", "value")
 WRONG_COEFFICIENTS = (0.6, 0.4, 0.2)
 DAS_STEPS, ANATOMY_SEEDS = 150, 3
 
@@ -172,14 +167,8 @@ def run(experiment: str, seed: int, threads: int = 1) -> list[dict]:
 
 
 def write_rows(path: Path, rows: list[dict]) -> None:
-    """Replace the table at once, so that a reader never sees half of it."""
-    order = list(EXPERIMENTS)
-    rows = sorted(rows, key=lambda row: (order.index(row["experiment"]), int(row["seed"])))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(path, text.getvalue())
+    """Replace the table at once, in the order of ``EXPERIMENTS``."""
+    tables.write_table(path, rows, list(EXPERIMENTS))
 
 
 def provenance() -> dict:
@@ -193,14 +182,7 @@ def provenance() -> dict:
 
 def read_rows(path: Path) -> list[dict]:
     """What is in the table; nothing where it was made by other recipes, from other networks or data."""
-    try:
-        found = json.loads(path.with_suffix(".json").read_text())
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, ValueError):
-        return []
-    now = json.loads(json.dumps(provenance()))
-    return rows if {**found, "versions": None} == {**now, "versions": None} else []
+    return tables.read_rows(path, provenance())
 
 
 def main() -> None:
@@ -211,8 +193,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--experiments", nargs="*", default=list(EXPERIMENTS))
     arguments = parser.parse_args()
-    # two would write over each other's rows
-    with locked(FileLock(arguments.out.with_name(f".{arguments.out.name}.lock"), timeout=0)):
+    with locked(tables.only_writer(arguments.out)):
         fill(arguments.out, arguments.experiments, arguments.seeds, arguments.jobs)
 
 
@@ -224,7 +205,7 @@ def fill(path: Path, experiments: list[str], seeds: int, jobs: int) -> None:
              if (e, s) not in done and not (e.startswith("anatomy") and s >= ANATOMY_SEEDS)]
     if tasks and not rows:  # first what the rows will depend on, so that none is left without it
         write_rows(path, [])
-        write_whole(path.with_suffix(".json"), json.dumps(provenance(), indent=2) + "\n")
+        tables.write_settings(path, provenance())
     with (ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool,
           tqdm(total=len(done) + len(tasks), initial=len(done), desc="Study") as bar):
         futures = {pool.submit(run, *task): task for task in tasks}

@@ -2,26 +2,19 @@
 
 One row a figure: experiment, seed, measure, value. What is in the table is not run again.
 """
-import argparse
-import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
-from filelock import FileLock
-from tqdm.auto import tqdm
 
 from studies.controls import maps
 from studies.controls.subspaces import ablate, causal_ablation, comparison_bases, transplant
-from studies.own_networks import write_table
 from studies.recipes import (RECIPES, TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED, base_cnn, train_by_recipe)
+from studies.running.table import command_line
 from studies.seed_study import DAS_STEPS, fit_das
-from studies.sweep.rows import seconds_left
 from utils.checkpoint_utils import BASE_CNN, BASE_RECIPE, load_checkpoint, versions
 from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import das_train
@@ -29,8 +22,6 @@ from utils.data_utils import VARIABLE_NAMES, create_dataset
 from utils.interventions.checkpoints import load_intervenable, shipped_path
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import score_alignment
-from utils.running.files import locked
-from utils.running.whole import write_whole
 
 STUDY = Path(__file__).resolve().parent / "controls.csv"
 SEEDS = 3
@@ -94,46 +85,9 @@ def provenance() -> dict:
             "versions": versions()}
 
 
-def read_rows(path: Path, settings: dict) -> list[dict]:
-    """The rows of a table; none where it is missing or was made by other settings or from other networks."""
-    try:
-        found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        rows = pd.read_csv(path, dtype={"value": str}).to_dict("records")
-    except (OSError, ValueError):
-        return []
-    return rows if found | {"versions": None} == json.loads(json.dumps(settings | {"versions": None})) else []
-
-
-def go_on(path: Path, experiments: Mapping[str, Callable[[int], dict[str, float]]], settings: dict, seeds: int) -> None:
-    """Run what is not in a table yet, all experiments for a seed before the next, and write it after each."""
-    with locked(FileLock(path.with_name(f".{path.name}.lock"), timeout=0)):  # two would write over each other's rows
-        _fill(path, experiments, settings, seeds)
-
-
-def _fill(path: Path, experiments: Mapping[str, Callable[[int], dict[str, float]]], settings: dict, seeds: int) -> None:
-    rows = read_rows(path, settings)
-    done = {(row["experiment"], row["seed"]) for row in rows}
-    tasks = [(name, seed) for seed in range(seeds) for name in experiments if (name, seed) not in done]
-    bar = tqdm(tasks, desc="Study")
-    for i, (name, seed) in enumerate(bar):
-        start = time.process_time()
-        figures = experiments[name](seed) | {"cpu seconds": time.process_time() - start}
-        rows += [{"experiment": name, "seed": seed, "measure": measure, "value": f"{value:.5f}"}
-                 for measure, value in figures.items()]
-        write_table(path, rows)
-        write_whole(path.with_suffix(".json"), json.dumps(settings, indent=2) + "\n")
-        took = [(row["experiment"], float(row["value"])) for row in rows if row["measure"] == "cpu seconds"]
-        left = seconds_left([name for name, _ in tasks[i + 1:]], took)
-        bar.set_postfix_str(f"about {left / 60:.0f} min left")
-
-
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=STUDY)
-    parser.add_argument("--seeds", type=int, default=SEEDS)
-    arguments = parser.parse_args()
-    go_on(arguments.out, EXPERIMENTS, provenance(), arguments.seeds)
+    command_line(__doc__, STUDY, EXPERIMENTS, provenance(), SEEDS)
 
 
 if __name__ == "__main__":

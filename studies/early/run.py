@@ -2,14 +2,13 @@
 
 One row a figure: experiment, seed, measure, value. What is in the table is not run again.
 """
-import argparse
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from studies.controls.run import go_on
 from studies.early import course, readings
 from studies.recipes import TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED
+from studies.running.table import command_line
 from utils.checkpoint_utils import BASE_CNN, BASE_RECIPE, load_checkpoint, versions
 
 STUDY = Path(__file__).resolve().parent / "early.csv"
@@ -34,11 +33,7 @@ def provenance() -> dict:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=STUDY)
-    parser.add_argument("--seeds", type=int, default=SEEDS)
-    arguments = parser.parse_args()
-    go_on(arguments.out, EXPERIMENTS, provenance(), arguments.seeds)
+    command_line(__doc__, STUDY, EXPERIMENTS, provenance(), SEEDS)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ One row a figure: experiment, seed, measure, value. A seed stands for all that i
 the directions at the start, the pairs and their order. What is already in the table is not run again.
 """
 import argparse
-import csv
-import io
 import json
 import time
 from collections.abc import Callable
@@ -19,13 +17,12 @@ from tqdm.auto import tqdm
 
 from studies.recipes import TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED
 from studies.rivals import adversary, networks
+from studies.running.table import read_table, write_settings, write_table
 from studies.sweep.rows import seconds_left
 from utils.checkpoint_utils import BASE_CNN, BASE_RECIPE, load_checkpoint, versions
 from utils.data_utils import create_dataset
-from utils.running.whole import write_whole
 
 STUDY = Path(__file__).resolve().parent / "rivals.csv"
-FIELDS = ("experiment", "seed", "measure", "value")
 EXPERIMENTS: dict[str, Callable[..., dict[str, float]]] = {
     "matrix": networks.run_matrix,
     **{f"weight {weight:g}": partial(adversary.run_weight, weight) for weight in adversary.WEIGHTS},
@@ -56,12 +53,7 @@ def provenance() -> dict:
 
 def read_rows(path: Path) -> list[dict]:
     """What is in the table, without what was made by other recipes, from other networks or data."""
-    try:
-        found = json.loads(path.with_suffix(".json").read_text())
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, ValueError):
-        return []
+    found, rows = read_table(path)
     now = json.loads(json.dumps(provenance()))
     return [row for row in rows if row["experiment"] in EXPERIMENTS
             and all(found.get(part) == now[part] for part in ("all", kind(row["experiment"])))]
@@ -69,12 +61,8 @@ def read_rows(path: Path) -> list[dict]:
 
 def write_rows(path: Path, rows: list[dict]) -> None:
     """Replace table and provenance, each at once, so that a reader never sees half of one."""
-    order, text = list(EXPERIMENTS), io.StringIO()
-    writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(sorted(rows, key=lambda row: (order.index(row["experiment"]), int(row["seed"]))))
-    write_whole(path, text.getvalue())
-    write_whole(path.with_suffix(".json"), json.dumps(provenance(), indent=2) + "\n")
+    write_table(path, rows, list(EXPERIMENTS))
+    write_settings(path, provenance())
 
 
 def main() -> None:

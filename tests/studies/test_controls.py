@@ -9,6 +9,7 @@ import torch
 
 from studies.controls import maps, run, subspaces
 from studies.controls.coupling import CoupledIntervention, CouplingLayers, build_coupled
+from studies.running.table import read_rows
 from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import das_train, iit_predict
 from utils.data_utils import causal_model, create_dataset
@@ -131,7 +132,7 @@ def test_every_experiment_runs_and_is_in_the_committed_table(experiment, tiny):
 
 
 def test_the_committed_table_belongs_to_these_settings():
-    rows = run.read_rows(run.STUDY, run.provenance())
+    rows = read_rows(run.STUDY, run.provenance())
     assert {(row["experiment"], row["seed"]) for row in rows} == {
         (name, seed) for name in run.EXPERIMENTS for seed in range(run.SEEDS)}
 
@@ -151,10 +152,10 @@ def test_a_table_of_other_settings_is_begun_anew(tmp_path, monkeypatch):
         run.main()
     run.main()
     run.main()
-    assert asked == [0, 1, 1] and len(run.read_rows(out, run.provenance())) == 4
+    assert asked == [0, 1, 1] and len(read_rows(out, run.provenance())) == 4
     told = json.loads(out.with_suffix(".json").read_text())
     out.with_suffix(".json").write_text(json.dumps(told | {"pairs": 5}))
-    assert run.read_rows(out, run.provenance()) == [] and sorted(path.name for path in tmp_path.iterdir()) == [
+    assert read_rows(out, run.provenance()) == [] and sorted(path.name for path in tmp_path.iterdir()) == [
         ".controls.csv.lock", "controls.csv", "controls.json"]
 
 

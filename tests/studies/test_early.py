@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 import torch
 
-from studies.controls.run import read_rows
 from studies.early import course, readings, run
 from studies.recipes import base_cnn
+from studies.running.table import read_rows
 from utils.checkpoint_utils import BASE_RECIPE
 from utils.das_utils import build_intervenable
 from utils.data_utils import create_dataset

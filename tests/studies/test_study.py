@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from studies import anatomy, first_recipe, pools, recipes, seed_study
+from studies.running.table import FIELDS
 from studies.sweep.rows import seconds_left
 from utils.checkpoint_utils import BASE_CNN, load_checkpoint
 from utils.data_utils import causal_model, create_dataset
@@ -119,7 +120,7 @@ def test_the_map_counts_every_pair(data):
 
 def test_the_committed_table_belongs_to_the_shipped_network_and_recipes():
     table = pd.read_csv(seed_study.STUDY)
-    assert list(table.columns) == list(seed_study.FIELDS)
+    assert list(table.columns) == list(FIELDS)
     assert not table.duplicated(["experiment", "seed", "measure"]).any() and table["value"].notna().all()
     assert set(table["experiment"]) == set(seed_study.EXPERIMENTS)
     seeds = table.groupby("experiment")["seed"].nunique()
