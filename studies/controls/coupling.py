@@ -4,10 +4,10 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from studies.controls.subspaces import outputs_at, principal_components
 from utils.interventions.build import build_intervenable, get_intervention
-from utils.interventions.layers import find_layer, flatten_neurons, record, restore_neurons
+from utils.interventions.layers import restore_neurons
 from utils.interventions.rotated_space import CustomLowRankRotatedSpaceIntervention, as_slice, pv
-from utils.running.guard import evaluating
 
 
 class CouplingLayers(nn.Module):
@@ -121,11 +121,10 @@ def build_coupled(
     plain = get_intervention(intervenable)
     intervention = CoupledIntervention(layers, hidden, embed_dim=plain.neurons, low_rank_dimension=directions,
                                        subspace_partition=plain.subspace_partition)
-    with evaluating(model):
-        flat = flatten_neurons(record(model, find_layer(model, layer), images)[0])
-        components = torch.linalg.svd(flat - flat.mean(dim=0), full_matrices=False)[2][:directions].T
-        intervention.scale.copy_((flat @ components).std(dim=0).max())
-    intervention.rotate_layer.weight = components.contiguous()
+    outputs = outputs_at(model, layer, images)
+    components = principal_components(outputs, directions)
+    intervention.scale.copy_((outputs @ components).std(dim=0).max())
+    intervention.rotate_layer.weight = components.contiguous()  # type: ignore[assignment]  # it is parametrized
     for key in intervenable.interventions:
         intervenable.interventions[key] = intervention  # one for all sources, as it was
     return intervenable

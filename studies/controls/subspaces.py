@@ -3,6 +3,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from torch import nn
 
 from utils.data_utils import causal_model, random_state
 from utils.interventions.build import get_basis, get_coordinates, get_layer
@@ -17,17 +18,32 @@ from utils.running.guard import evaluating
 ROWS = 512  # pairs at a time
 
 
+@torch.no_grad()
+def outputs_at(model: nn.Module, layer: str | None, X: torch.Tensor) -> torch.Tensor:
+    """Outputs (n, neurons) of a layer for inputs (n, ...)."""
+    with evaluating(model):
+        return flatten_neurons(record(model, find_layer(model, layer), X)[0])
+
+
+def principal_components(outputs: torch.Tensor, count: int) -> torch.Tensor:
+    """The first ``count`` principal components (neurons, count) of a layer's outputs (n, neurons)."""
+    return torch.linalg.svd(outputs - outputs.mean(dim=0), full_matrices=False)[2][:count].T
+
+
+def share_right(logits: torch.Tensor, y: np.ndarray) -> np.ndarray:
+    """For each row of logits (count, n) the share of answers that are those of y (n,)."""
+    return (to_answers(to_probabilities(logits.flatten())).view(logits.shape).numpy() == y).mean(axis=1)
+
+
 def comparison_bases(intervenable: pv.IntervenableModel, X: torch.Tensor, draws: int = 20, seed: int = 0) -> dict:
     """Subspaces (neurons, m) of the aligned layer, as large as the aligned one: its own, that of the principal
     components of what the layer makes of inputs (n, ...), and random ones, as a list."""
-    basis, model = get_basis(intervenable), intervenable.model
-    with evaluating(model):
-        flat = flatten_neurons(record(model, find_layer(model, get_layer(intervenable)), X)[0])
-        components = torch.linalg.svd(flat - flat.mean(dim=0), full_matrices=False)[2][:basis.shape[1]].T
+    basis = get_basis(intervenable)
+    outputs = outputs_at(intervenable.model, get_layer(intervenable), X)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         drawn = [draw_directions(*basis.shape) for _ in range(draws)]
-    return {"aligned": [basis], "principal": [components], "random": drawn}
+    return {"aligned": [basis], "principal": [principal_components(outputs, basis.shape[1])], "random": drawn}
 
 
 def ablate(
@@ -48,9 +64,7 @@ def ablate(
     rows, others = rng.choice(len(labels), n, replace=False), rng.choice(len(labels), n)
     X, X_other = (torch.from_numpy(images[index])[:, None] for index in (rows, others))
     directions = [basis for group in bases.values() for basis in group]
-    model, layer = intervenable.model, get_layer(intervenable)
-    with evaluating(model):
-        center = flatten_neurons(record(model, find_layer(model, layer), X[:1000])[0]).mean(dim=0)
+    center = outputs_at(intervenable.model, get_layer(intervenable), X[:1000]).mean(dim=0)
 
     def change(here: torch.Tensor, there: torch.Tensor) -> list[torch.Tensor]:
         flat, other = flatten_neurons(here), flatten_neurons(there)
@@ -58,8 +72,7 @@ def ablate(
                          for goal in (center, other) for basis in directions]
 
     logits = answer_changes(intervenable, X, X_other, change, 1 + 2 * len(directions))
-    right = (to_answers(to_probabilities(logits.flatten())).view(len(logits), n).numpy()
-             == causal_model(labels[rows])).mean(axis=1)
+    right = share_right(logits, causal_model(labels[rows]))
     names = [f"{way} {name}" for way in ("mean", "resampled") for name, group in bases.items() for _ in group]
     return {"none": float(right[0])} | {
         name: float(np.mean([share for share, of in zip(right[1:], names) if of == name])) for name in names}
@@ -112,6 +125,6 @@ def transplant(
         def write(here: torch.Tensor, there: torch.Tensor) -> list[torch.Tensor]:
             return [here + (next(place) - here @ direction)[:, None] * direction]  # noqa: B023  # called at once
 
-        logits = answer_changes(target, X[pairs.base], X[pairs.base], write, 1, ROWS)[0]
-        right.append(float((to_answers(to_probabilities(logits)).numpy() == pairs.y_counterfactual).mean()))
+        logits = answer_changes(target, X[pairs.base], X[pairs.base], write, 1, ROWS)
+        right.append(float(share_right(logits, pairs.y_counterfactual)[0]))
     return np.array(right)

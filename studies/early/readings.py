@@ -4,17 +4,16 @@ from itertools import combinations
 import numpy as np
 import torch
 
-from studies.controls.subspaces import comparison_bases
+from studies.controls.subspaces import comparison_bases, outputs_at, principal_components, share_right
 from studies.early.course import PAIRS, data, fit, untrained_cnn
 from studies.recipes import base_cnn
 from utils.data_utils import VARIABLE_NAMES
-from utils.interventions.layers import find_layer, flatten_neurons, record, restore_neurons
+from utils.interventions.layers import flatten_neurons, restore_neurons
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import draw_pairs, score_alignment
 from utils.measures.readout import probe_r2
 from utils.measures.response import answer_changes
-from utils.model_utils import PyTorchCNN, to_answers, to_probabilities
-from utils.running.guard import evaluating
+from utils.model_utils import PyTorchCNN
 
 DRAWS, COMPONENTS, PROBED, STEPS = 20, 128, 6_000, 200
 SETS = tuple(variables for size in (1, 2, 3) for variables in combinations(range(3), size))
@@ -37,8 +36,7 @@ def swap_each_basis(
         return [restore_neurons(flat + (other - flat) @ basis @ basis.T, here) for basis in bases]
 
     logits = answer_changes(intervenable, X[pairs.base], X[pairs.sources[0]], change, len(bases))
-    answers = to_answers(to_probabilities(logits.flatten())).view(len(bases), n).numpy()
-    return (answers == pairs.y_counterfactual).mean(axis=1)
+    return share_right(logits, pairs.y_counterfactual)
 
 
 def run_directions(layer: str, seed: int) -> dict[str, float]:
@@ -59,13 +57,10 @@ def run_directions(layer: str, seed: int) -> dict[str, float]:
 
 def components(model: PyTorchCNN, layer: str, images: np.ndarray) -> np.ndarray:
     """A layer's output for images, along ``COMPONENTS`` principal components of the first thousand: (n, components)."""
-    module, X = find_layer(model, layer), torch.from_numpy(images)[:, None]
-    with evaluating(model):
-        flat = flatten_neurons(record(model, module, X[:1000])[0])
-        center = flat.mean(dim=0)
-        directions = torch.linalg.svd(flat - center, full_matrices=False)[2][:COMPONENTS].T
-        return torch.cat([(flatten_neurons(record(model, module, part)[0]) - center) @ directions
-                          for part in X.split(500)]).cpu().numpy()
+    X = torch.from_numpy(images)[:, None]
+    first = outputs_at(model, layer, X[:1000])
+    center, directions = first.mean(dim=0), principal_components(first, COMPONENTS)
+    return torch.cat([(outputs_at(model, layer, part) - center) @ directions for part in X.split(500)]).cpu().numpy()
 
 
 def run_probes(network: str, layer: str, seed: int) -> dict[str, float]:

@@ -2,18 +2,17 @@
 import numpy as np
 import torch
 
+from studies.controls.subspaces import outputs_at, principal_components
 from studies.recipes import Recipe, base_cnn, measure_behavior
 from studies.rivals.causal import CANDIDATES, CHAINS
 from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import das_train, iit_predict, iit_train
 from utils.data_utils import causal_model
-from utils.interventions.build import get_intervention, get_layer
-from utils.interventions.layers import find_layer, record
+from utils.interventions.build import get_intervention
 from utils.interventions.rotated_space import pv
 from utils.measure_utils import Score, score_alignment
 from utils.measures.response import dose_response, slope_and_correlation
 from utils.model_utils import PyTorchCNN, predict, train
-from utils.running.guard import evaluating
 
 BEHAVIOR = "behavior alone"
 IIT = {name: Recipe(tuple(map(tuple, CANDIDATES[name])), "fc1", 1, num_steps=1000) for name in CHAINS}
@@ -55,16 +54,11 @@ def find(model: PyTorchCNN, name: str, data: Data, layer: str = "fc1", direction
     return intervenable
 
 
-@torch.no_grad()
 def principal(model: PyTorchCNN, images: np.ndarray, layer: str = "fc1", directions: int = 1) -> pv.IntervenableModel:
     """The first principal components of a layer's output, over the first 2,000 images, in place of learned ones."""
     intervenable = place(model, layer, directions)
-    intervention, X = get_intervention(intervenable), torch.from_numpy(images[:2000])
-    with evaluating(model):
-        flat = intervention.flatten(record(model, find_layer(model, get_layer(intervenable)),
-                                           X if X.ndim == 4 else X[:, None])[0])
-    components = torch.linalg.svd(flat - flat.mean(dim=0), full_matrices=False)[2][:directions]
-    intervention.rotate_layer.weight = components.T.contiguous()
+    outputs = outputs_at(model, layer, torch.from_numpy(images[:2000]).reshape(-1, 1, 28, 28))
+    get_intervention(intervenable).rotate_layer.weight = principal_components(outputs, directions).contiguous()  # type: ignore[assignment]
     return intervenable
 
 
