@@ -6,7 +6,7 @@ the directions at the start, the pairs and their order. What is already in the t
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,11 @@ from tqdm.auto import tqdm
 
 from studies.recipes import TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED
 from studies.rivals import adversary, networks
-from studies.running.table import read_table, write_settings, write_table
+from studies.running.table import only_writer, read_table, write_settings, write_table
 from studies.sweep.rows import seconds_left
 from utils.checkpoint_utils import BASE_CNN, BASE_RECIPE, load_checkpoint, versions
 from utils.data_utils import create_dataset
+from utils.running.files import locked
 
 STUDY = Path(__file__).resolve().parent / "rivals.csv"
 EXPERIMENTS: dict[str, Callable[..., dict[str, float]]] = {
@@ -73,9 +74,15 @@ def main() -> None:
     parser.add_argument("--experiments", nargs="*", default=list(EXPERIMENTS), choices=list(EXPERIMENTS))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    rows = read_rows(arguments.out)
+    with locked(only_writer(arguments.out)):
+        fill(arguments.out, arguments.experiments, arguments.seeds)
+
+
+def fill(path: Path, experiments: Sequence[str], seeds: int) -> None:
+    """Run what the table lacks, and write it after each experiment."""
+    rows = read_rows(path)
     done = {(row["experiment"], int(row["seed"])) for row in rows}
-    tasks = [(e, s) for s in range(arguments.seeds) for e in arguments.experiments if (e, s) not in done]
+    tasks = [(e, s) for s in range(seeds) for e in experiments if (e, s) not in done]
     if not tasks:
         return
     data, test = create_dataset(TRAIN_IMAGES, seed=TRAIN_SEED), create_dataset(TEST_IMAGES, seed=TEST_SEED)
@@ -86,7 +93,7 @@ def main() -> None:
             figures["cpu seconds"] = time.process_time() - start
             rows += [{"experiment": experiment, "seed": seed, "measure": name, "value": f"{value:.5f}"}
                      for name, value in figures.items() if not np.isnan(value)]
-            write_rows(arguments.out, rows)
+            write_rows(path, rows)
             known = [(kind(row["experiment"]), float(row["value"])) for row in rows
                      if row["measure"] == "cpu seconds"]
             left = seconds_left([kind(e) for e, _ in tasks[i + 1:]], known)

@@ -12,6 +12,7 @@ import torch
 
 from studies.rivals import adversary, networks, pictures, run
 from studies.rivals.causal import CANDIDATES, CHAINS, OWN, RIVAL, share_that_differ
+from studies.running.table import only_writer
 from utils.data_utils import causal_model, create_dataset, intervene_on_labels
 from utils.interventions.build import get_basis
 from utils.model_utils import PyTorchCNN
@@ -140,7 +141,7 @@ def test_the_committed_table_belongs_to_these_recipes():
     assert {**provenance, "versions": None} == {**now, "versions": None} and "torch" in provenance["versions"]
     assert provenance["all"]["train_data_seed"] != provenance["all"]["test_data_seed"]
     found = pd.read_csv(run.STUDY)
-    assert set(found["experiment"]) == set(run.EXPERIMENTS)
+    assert {*zip(found["experiment"], found["seed"])} == {(e, s) for e in run.EXPERIMENTS for s in range(3)}
 
 
 def test_what_is_in_the_table_is_not_run_again_and_what_other_recipes_made_is(tmp_path, monkeypatch):
@@ -161,8 +162,10 @@ def test_what_is_in_the_table_is_not_run_again_and_what_other_recipes_made_is(tm
     run.main()
     table = pd.read_csv(out)
     assert asked == [0, 0, 1, 1, 1] and len(table) == 12
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["table.csv", "table.json"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name[0] != ".") == ["table.csv", "table.json"]
     run.main()
+    with only_writer(out), pytest.raises(OSError, match="table.csv"):
+        run.main()
     assert len(asked) == 5
     monkeypatch.setattr(adversary, "SEARCH", adversary.SEARCH | {"num_steps": 7})
     run.main()
