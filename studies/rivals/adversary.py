@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm.auto import trange
 
+from studies.controls.maps import FromConv3
 from studies.recipes import base_cnn, measure_behavior
 from studies.rivals.causal import CANDIDATES
 from studies.rivals.networks import CONTROL_PAIRS, Data, find, place, principal, score
@@ -34,11 +35,6 @@ def run_to(model: PyTorchCNN, X: torch.Tensor) -> torch.Tensor:
     """Images (b, 1, 28, 28) to the output (b, 64, 7, 7) of the layer conv3."""
     X = F.relu(F.max_pool2d(model.conv1(X), 2))
     return model.conv3(F.relu(F.max_pool2d(model.conv2(X), 2)))
-
-
-def answer_from(model: PyTorchCNN, activations: torch.Tensor) -> torch.Tensor:
-    """Logits (b,) that a network gives to the output (b, 64, 7, 7) of its layer conv3."""
-    return model.fc2(F.relu(model.fc1(F.relu(activations).flatten(1)))).squeeze(1)
 
 
 def drive_out(model: PyTorchCNN, data: Data, weight: float, seed: int = 0, *, num_steps: int, inner_steps: int,
@@ -67,7 +63,7 @@ def drive_out(model: PyTorchCNN, data: Data, weight: float, seed: int = 0, *, nu
     weight = validate_number(weight, "weight")
     kept, sought = (get_intervention(place(model, LAYER, DIRECTIONS, seed + i)) for i in (0, 50))
     pools, columns = [PairPool(*data, CANDIDATES[name]) for name in ("S", "circularity")], [list(range(DIRECTIONS))]
-    images, parts = torch.from_numpy(pools[0].images), 1 + inner_steps
+    images, parts, answer = torch.from_numpy(pools[0].images), 1 + inner_steps, FromConv3(model)
     model.requires_grad_(True).train()
     optimizer = torch.optim.Adam([*model.parameters(), *kept.parameters()], lr=lr)
     search, schedule = torch.optim.Adam(sought.parameters(), lr=inner_lr), one_cycle(optimizer, num_steps)
@@ -77,14 +73,14 @@ def drive_out(model: PyTorchCNN, data: Data, weight: float, seed: int = 0, *, nu
         orders = of_S.sources.chunk(parts, dim=1)  # the draws are the same, only their counterfactual answers differ
         layer = run_to(model, images[of_S.base])
         for order, y in zip(orders[1:], of_circularity.y_counterfactual.chunk(parts)[1:]):
-            found = answer_loss(answer_from(model, sought.swap(layer.detach(), order, columns)), y)
+            found = answer_loss(answer(sought.swap(layer.detach(), order, columns)).squeeze(1), y)
             search.zero_grad()
             found.backward()
             search.step()
-        losses = [answer_loss(answer_from(model, layer), of_S.y_base),
-                  answer_loss(answer_from(model, kept.swap(layer, orders[0], columns)),
+        losses = [answer_loss(answer(layer).squeeze(1), of_S.y_base),
+                  answer_loss(answer(kept.swap(layer, orders[0], columns)).squeeze(1),
                               of_S.y_counterfactual.chunk(parts)[0])]
-        left_alone = answer_loss(answer_from(model, sought.swap(layer, orders[0], columns)), of_S.y_base)
+        left_alone = answer_loss(answer(sought.swap(layer, orders[0], columns)).squeeze(1), of_S.y_base)
         optimizer.zero_grad()
         (sum(losses) + weight * left_alone).backward()
         optimizer.step()

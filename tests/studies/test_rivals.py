@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from studies.controls.maps import FromConv3
 from studies.rivals import adversary, networks, pictures, run
 from studies.rivals.causal import CANDIDATES, CHAINS, OWN, RIVAL, share_that_differ
 from studies.running.table import only_writer
@@ -92,7 +93,7 @@ def test_the_two_halves_of_the_network_are_the_network(data):
     torch.manual_seed(0)
     model, X = PyTorchCNN(), torch.from_numpy(data[0][:20])[:, None]
     with torch.no_grad():
-        torch.testing.assert_close(adversary.answer_from(model, adversary.run_to(model, X)), model(X).squeeze(1))
+        torch.testing.assert_close(FromConv3(model)(adversary.run_to(model, X)).squeeze(1), model(X).squeeze(1))
 
 
 def test_the_adversary_moves_nothing_at_weight_0_and_something_above(data):
