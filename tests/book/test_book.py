@@ -123,7 +123,8 @@ def test_a_warning_stops_the_build(build_book, tmp_path):
 
 def test_pages_load_without_error_or_another_host(book, browser, pages):
     tab, wrong = open_tab(browser)
-    for page in pages.keys() - {"index.html"}:  # which leads on to another
+    alike = [page for page in pages if page.startswith(("book/api/", "_modules/"))]  # of one template each
+    for page in pages.keys() - {"index.html", *alike} | {*alike[::10]}:  # the first leads on to another
         tab.goto((book / page).as_uri())
     assert not wrong
     tab.close()
