@@ -153,7 +153,7 @@ def test_what_pyvene_is_told_and_what_its_save_leaves_out(tmp_path):
     assert CNNConfig(3).to_dict() == {"hidden_size": 3} and CNNConfig().hidden_size is None
     with pytest.warns(UserWarning, match="^pyvene's save writes the directions but no .* writes both$") as told:
         aligned().save(str(tmp_path))
-    assert told[0].filename == __file__ and list(tmp_path.iterdir())
+    assert len(told) == 1 and list(tmp_path.iterdir())
 
 
 def test_a_factorization_on_the_cpu_is_the_same(monkeypatch):

@@ -48,7 +48,7 @@ class CausalCNN(PyTorchCNN):
         return 1000 * (0.4 * hidden.sum(dim=1, keepdim=True) - THRESHOLD)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def data():
     """Images, and as labels just what ``read_labels`` reads off them: then nothing is ambiguous."""
     images = create_dataset(3000, seed=0)[0]
@@ -394,3 +394,18 @@ def test_slopes_by_hand():
     assert slope == pytest.approx(0.2) and r == pytest.approx(np.corrcoef(x, [0, 1, 0, 1])[0, 1])
     assert R.slope_and_correlation(x[:3], x[:3]) == pytest.approx((1, 1))
     assert all(math.isnan(value) for value in R.slope_and_correlation(x[:2], x[:2]))
+
+
+def test_pairs_take_one_draw_of_the_stream_and_no_more(data):
+    found, expected = np.random.default_rng(3), np.random.default_rng(3)
+    pairs = draw_pairs(data[1], [[0], [1]], 7, seed=found)
+    index = expected.choice(len(data[1]), size=(3, 7))
+    np.testing.assert_array_equal([pairs.base, *pairs.sources], index)
+    assert found.random() == expected.random()
+
+
+def test_unaligned_effects_need_pairs_that_differ_and_one_is_enough(data):
+    images, labels = data
+    assert A.unaligned_effects(aligned(2), images, labels, n=1, seed=1).shape == (1,)
+    with pytest.raises(ValueError, match="^labels must hold inputs to which the causal model answers differently"):
+        A.unaligned_effects(aligned(2), images[:1], labels[:1], n=5)

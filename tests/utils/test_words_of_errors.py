@@ -134,6 +134,9 @@ CALLS = {
     "images of a pool": (lambda: das_train(aligned(), pool=PairPool(*equality(8), [[0]], causal_model=lambda z:
                                                                     z[:, 0]), num_steps=1, batch_size=2),
                          "pool's images must have shape (n, 1, 28, 28)"),
+    "inputs of a pool": (lambda: das_train(yes_or_no(), pool=PairPool(equality(8)[0][:, :9], equality(8)[1], [[0]],
+                                                                      causal_model=lambda z: z[:, 0]), num_steps=1,
+                                           batch_size=2), "pool's images must hold inputs that the network takes, got"),
     "steps of pairs": (lambda: das_train(aligned(), X, S, Y, num_steps=1), "num_steps and reorderings go with a pool"),
     "steps": (lambda: das_train(aligned(), pool=pool()), "num_steps must be an integer, got NoneType"),
     "large batches": (lambda: das_train(aligned(), pool=pool(), num_steps=1),
