@@ -6,6 +6,7 @@ import torch
 from own_networks import Encoder, Mlp, ids, numbers
 from torch import nn
 
+from utils.das_utils import iit_train
 from utils.interventions import layers, passes, rotation
 from utils.interventions.build import (build_intervenable, get_basis, get_coordinates, get_intervention, get_layer,
                                        own_columns, own_subspaces)
@@ -100,6 +101,14 @@ def test_subspaces_of_some_pairs():
     assert passes.select_subspaces(None, [0]) is None
     assert passes.swaps_own_blocks(None) and passes.swaps_own_blocks([[[0], [0]], [[1], [1]]])
     assert not passes.swaps_own_blocks([[[0], [1]]]) and not passes.swaps_own_blocks([[[0]], [[0]]])
+
+
+def test_blocks_that_no_direction_has_are_told_before_a_training_begins():
+    one, X = aligned(2), torch.rand(4, 1, 28, 28)
+    get_intervention(one).subspace_partition = None
+    with pytest.raises(IndexError) as caught:
+        iit_train(one, X, X.flip(0)[None], torch.ones(4), subspaces=[[[0, 5]] * 4])
+    assert not hasattr(caught.value, "history")  # which whatever ends a training carries
 
 
 def test_one_source_serves_all_only_in_an_evaluation():
