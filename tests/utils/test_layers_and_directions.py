@@ -221,3 +221,5 @@ def test_two_rotations_cannot_be_saved_as_one(tmp_path):
 
 def test_networks_that_ship_have_a_place():
     assert shipped_path("das_fc1").name == "das_fc1.pth" and all(shipped_path(name).is_file() for name in SHIPPED)
+    intervenable, groups, _ = load_intervenable(shipped_path("three"), torch.device("cpu"))
+    assert len(groups) == len(intervenable.interventions) == 3

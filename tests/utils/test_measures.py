@@ -409,3 +409,9 @@ def test_unaligned_effects_need_pairs_that_differ_and_one_is_enough(data):
     assert A.unaligned_effects(aligned(2), images, labels, n=1, seed=1).shape == (1,)
     with pytest.raises(ValueError, match="^labels must hold inputs to which the causal model answers differently"):
         A.unaligned_effects(aligned(2), images[:1], labels[:1], n=5)
+
+
+def test_the_seed_decides_the_isolating_pairs(data):
+    first, again, other = (A.draw_isolating_pairs(data[1], 0, 50, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
