@@ -11,6 +11,7 @@
 #   make lint           ruff, mypy and codespell
 #   make test-quick     the same, then the unit tests that are quick: before each commit
 #   make test           make lint, then the whole test suite
+#   make mutants        do the quick tests notice single changes to utils' core? MUTANTS="utils.das_utils.*" for some, SAMPLE=200 at random
 #   make refresh        execute the notebooks in place, write the README's table of results
 # What studies/ measures, see studies/README.md
 #   make models         train the networks that ship with the explorer anew
@@ -29,6 +30,8 @@ BIN := $(VENV)/bin
 FOLDER ?= build/learner
 SOLUTIONS ?= folded
 TABLES ?= small
+MUTANTS ?=
+SAMPLE ?=
 WIDGET_EXTENSIONS := anywidget @jupyter-widgets/jupyterlab-manager @voila-dashboards/widgets-manager8
 export OMP_WAIT_POLICY ?= PASSIVE
 # Linux gives large blocks of memory back and fetches them anew at each step, which is a fifth of its time; so it keeps them.
@@ -36,7 +39,7 @@ export MALLOC_MMAP_THRESHOLD_ ?= 67108864
 export MALLOC_TRIM_THRESHOLD_ ?= 536870912
 
 .PHONY: notebooks lint test test-quick lab check learner slides book epub explorer refresh models study own-networks controls early rivals sweep
-.PHONY: bench bench-slow bench-quality clean
+.PHONY: bench bench-slow bench-quality mutants clean
 .DELETE_ON_ERROR:
 
 # An environment that was moved, whose Python is gone or another, or that lacks pip is built anew.
@@ -68,6 +71,10 @@ $(VENV)/.installed-benchmarks: $(VENV)/.installed studies/benchmarks/requirement
 	$(BIN)/python -m pip install -r studies/benchmarks/requirements.txt
 	touch $@
 
+$(VENV)/.installed-mutants: $(VENV)/.installed-tests tests/mutants/requirements.txt
+	$(BIN)/python -m pip install -r tests/mutants/requirements.txt
+	touch $@
+
 $(VENV)/.installed-book: $(VENV)/.installed book/requirements.txt
 	$(BIN)/python -m pip install -r book/requirements.txt
 	touch $@
@@ -85,6 +92,18 @@ test-quick: lint
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations 10
+
+# What is done already is kept in mutants/: with neither option a run that was stopped goes on. SAMPLE and MUTANTS run anew.
+MUTMUT := OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/mutmut
+DRAW := import random, sys; names = sorted(line.split(':')[0].strip() for line in sys.stdin)
+DRAW += ; print(*random.Random(0).sample(names, int(sys.argv[1])))
+mutants: mutants/mutmut-stats.json
+	$(MUTMUT) run --max-children 1 \
+	  $(if $(SAMPLE),$$($(MUTMUT) results --all true | $(BIN)/python -c "$(DRAW)" $(SAMPLE)),$(foreach name,$(MUTANTS),"$(name)"))
+	$(MUTMUT) results | grep -v "not checked" || true
+
+mutants/mutmut-stats.json: $(VENV)/.installed-mutants
+	$(MUTMUT) run --max-children 1 "utils.measures.readout.x_correlate__mutmut_1"
 
 lab: $(VENV)/.installed $(filter build/learner,$(FOLDER))
 	$(BIN)/python -m jupyterlab --notebook-dir="$(FOLDER)"
@@ -153,4 +172,4 @@ bench-quality: $(VENV)/.installed-benchmarks
 	$(BIN)/python -m studies.benchmarks.report
 
 clean:
-	rm -rf build $(VENV)
+	rm -rf build mutants $(VENV)

@@ -1,5 +1,6 @@
 """Each measure on networks whose score is known, and against a slow definition."""
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ from hypothesis import strategies as st
 
 from utils.measures import alignment as A
 from utils.measures import response as R
+from utils.measures.readout import correlate, probe_r2
 from utils.das_utils import iit_predict
 from utils.data_utils import THRESHOLD, causal_model, create_dataset, intervene_on_labels
 from utils.interventions.build import build_intervenable
-from utils.measure_utils import draw_pairs, name_groups, score_alignment, score_answers, wilson_interval
+from utils.measure_utils import Pairs, draw_pairs, name_groups, score_alignment, score_answers, wilson_interval
 from torch.nn import Linear
 from utils.model_utils import PyTorchCNN
 
@@ -46,7 +48,7 @@ class CausalCNN(PyTorchCNN):
         return 1000 * (0.4 * hidden.sum(dim=1, keepdim=True) - THRESHOLD)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def data():
     """Images, and as labels just what ``read_labels`` reads off them: then nothing is ambiguous."""
     images = create_dataset(3000, seed=0)[0]
@@ -288,3 +290,128 @@ def test_the_certificate_moves_no_stream_and_keeps_the_figures(data):
     pairs = draw_pairs(labels, [[0], [1]], 300, seed=9)
     answers = (iit_predict(intervenable, *pairs.images(images[:, None])) > 0.5).numpy()
     assert score.iia == (answers == pairs.y_counterfactual).mean()
+
+
+class Weighted(CausalCNN):
+    """The causal model with other weights."""
+
+    weights = (0.9, 0.3, 0.1)
+
+    def forward(self, x):
+        return 1000 * (self.fc1(read_labels(x)) @ torch.tensor(self.weights)[:, None] - THRESHOLD)
+
+
+def test_other_weights_reach_every_measure(data):
+    images, labels = data
+    intervenable, one = (build_intervenable(Weighted(), "fc1", 1, k) for k in (3, 1))
+    for network, k in ((intervenable, 3), (one, 1)):
+        next(iter(network.interventions.values())).rotate_layer.weight = torch.eye(3)[:, :k].contiguous()
+    for weights, right in ((Weighted.weights, True), ((0.4, 0.4, 0.4), False)):
+        options = {"n": 600, "coefficients": weights}
+        score = score_alignment(intervenable, images, labels, [[0], [1], [2]], n_discriminating=100, ceiling=1.0,
+                                **options)
+        found = [score.iia, score.flip_iia, score.discriminating_iia,
+                 np.diag(A.cross_matrix(intervenable, images, labels, **options)[1]).min(),
+                 A.cause_isolate(intervenable, images, labels, [0, 1], **options)["cause"].min(),
+                 A.complement_iia(one, images, labels, [0], **options)["flip_iia"]]
+        assert (np.array(found) == 1).all() == right and (right or max(found) < 0.97)
+        causal, network, share = R.dose_response(intervenable, images, labels, 0, 0, n=100, coefficients=weights)
+        assert (share == 1 and np.abs(network - causal).max() < 0.01) == right
+
+
+@pytest.mark.parametrize("share, n", [(0.0, 7), (0.03, 33), (0.5, 1), (0.83, 1000), (1.0, 12)])
+def test_an_interval_ends_where_the_share_is_1_96_deviations_away(share, n):
+    for end in wilson_interval(share, n):
+        assert (share - end)**2 == pytest.approx(1.96**2 * end * (1 - end) / n, abs=1e-12)
+    low, high = wilson_interval(share, n)
+    assert low < high and math.isnan(wilson_interval(0.5, 0)[0]) and math.isnan(wilson_interval(0.5, 0)[1])
+
+
+def test_a_row_of_a_score_by_hand():
+    pairs = Pairs(base=np.arange(8), sources=np.array([np.arange(8), np.arange(8)]),
+                  y_base=np.array([0.0, 0, 0, 0, 1, 1, 1, 1]),
+                  y_sources=np.array([[1.0, 1, 0, 0, 0, 0, 0, 1], [1.0] * 8]),
+                  y_counterfactual=np.array([1.0, 1, 1, 0, 0, 0, 1, 1]))
+    rare = np.array([1, 0, 1]), Pairs(np.arange(3), np.zeros((1, 3)), np.ones(3), np.ones((1, 3)), np.array([1, 1, 1]))
+    score = score_answers([1, 0, 1, 0, 0, 1, 1, 0], pairs, [[0], [2]], discriminating=rare, ceiling=0.95)
+    low, high = wilson_interval(5 / 8, 8)
+    assert score.as_dict() == pytest.approx({
+        "variables": "{circularity} | {area}", "iia": 5 / 8, "low": low, "high": high, "flip_iia": 3 / 5,
+        "stay_iia": 2 / 3, "balanced_iia": (3 / 5 + 2 / 3) / 2, "discriminating_iia": 2 / 3,
+        "normalized_iia": (5 / 8 - 6 / 8) / (0.95 - 6 / 8), "keep": 3 / 8, "copy": 6 / 8, "majority": 5 / 8,
+        "ceiling": 0.95, "n": 8, "n_flip": 5, "n_discriminating": 3, "changed": math.nan, "self_change": math.nan,
+        "n_certified": 0}, nan_ok=True)
+    assert math.isnan(score_answers(np.zeros(8), pairs, [[0], [2]], ceiling=0.75).normalized_iia)
+    assert math.isnan(score_answers(np.zeros(8), pairs, [[0], [2]], ceiling=1.0).discriminating_iia)
+    named = score_answers(np.zeros(8), pairs, [[0], [1]], ceiling=1.0, names=["wide", "tall"])
+    assert named.variables == "{wide} | {tall}"
+
+
+def test_a_linear_probe_by_hand():
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    target = 3 * x[:, 0] - x[:, 1] + 7
+    assert probe_r2(x, target) == pytest.approx(1)
+    other = target.copy()
+    other[30:] += np.linspace(-1, 1, 30)  # the first half is fitted, the second is measured
+    assert probe_r2(x, other) == pytest.approx(1 - (np.linspace(-1, 1, 30)**2).mean() / other[30:].var())
+    assert probe_r2(np.zeros((5, 1)), [1, 3, 2, 6, 4]) == pytest.approx(1 - (0 + 16 + 4) / (4 + 4 + 0))  # guesses 2
+    assert probe_r2(np.zeros((4, 1)), np.array([1, 3, 1, 3])) == pytest.approx(0)
+    half = np.float16(target * 100)
+    assert probe_r2(np.float16(x), half) == probe_r2(np.float16(x).astype(float), half.astype(float))
+    for wrong in (x[:3], x[:, 0], x[:, :, None]):
+        with pytest.raises(ValueError):
+            probe_r2(wrong, target)
+    with pytest.raises(ValueError):
+        probe_r2(x, target[:, None])
+
+
+def test_correlations_by_hand():
+    x, z = np.random.default_rng(0).normal(size=(2, 50, 3))
+    found = correlate(x[:, :2], z)
+    assert found.shape == (2, 3)
+    for i in range(2):
+        for j in range(3):
+            assert found[i, j] == pytest.approx(np.corrcoef(x[:, i], z[:, j])[0, 1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        constant = correlate(np.ones((50, 1)), z)
+    assert np.isnan(constant).all()
+
+
+def test_crossings_by_hand():
+    dose = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
+    values = np.array([[-1.0, -3, 1, 2, -1, 1], [3, -1, 2, 1, -1, 0], [1, 1, 1, 1, -1, 2], [1, 1, -3, 1, -1, 2],
+                       [1, 1, 4, 1, 2, 2]])
+    crosses, at = R._find_crossing(values, dose)
+    assert crosses.tolist() == [True, True, True, False, True, True]
+    assert at[crosses] == pytest.approx([0.0625, 0.375, 0.5625, 0.75 + 0.25 / 3, 0.25])
+
+
+def test_slopes_by_hand():
+    x = np.array([0.0, 1, 2, 3])
+    assert R.slope_and_correlation(x, 5 - 2 * x) == pytest.approx((-2, -1))
+    slope, r = R.slope_and_correlation(x, np.array([0.0, 1, 0, 1]))
+    assert slope == pytest.approx(0.2) and r == pytest.approx(np.corrcoef(x, [0, 1, 0, 1])[0, 1])
+    assert R.slope_and_correlation(x[:3], x[:3]) == pytest.approx((1, 1))
+    assert all(math.isnan(value) for value in R.slope_and_correlation(x[:2], x[:2]))
+
+
+def test_pairs_take_one_draw_of_the_stream_and_no_more(data):
+    found, expected = np.random.default_rng(3), np.random.default_rng(3)
+    pairs = draw_pairs(data[1], [[0], [1]], 7, seed=found)
+    index = expected.choice(len(data[1]), size=(3, 7))
+    np.testing.assert_array_equal([pairs.base, *pairs.sources], index)
+    assert found.random() == expected.random()
+
+
+def test_unaligned_effects_need_pairs_that_differ_and_one_is_enough(data):
+    images, labels = data
+    assert A.unaligned_effects(aligned(2), images, labels, n=1, seed=1).shape == (1,)
+    with pytest.raises(ValueError, match="^labels must hold inputs to which the causal model answers differently"):
+        A.unaligned_effects(aligned(2), images[:1], labels[:1], n=5)
+
+
+def test_the_seed_decides_the_isolating_pairs(data):
+    first, again, other = (A.draw_isolating_pairs(data[1], 0, 50, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)

@@ -1,9 +1,11 @@
 """The network, its training and evaluation, and its checkpoints."""
+import errno
 import hashlib
 import json
 import math
 import os
 import pickle
+import platform
 import tempfile
 
 import numpy as np
@@ -12,7 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from utils import __version__
 from utils import checkpoint_utils as C
+from utils import model_utils as M
 from utils.data_utils import causal_model, create_dataset
 from utils.model_utils import LAYER_SIZES, PyTorchCNN, accuracy, evaluate, find_device, predict, train
 
@@ -490,3 +494,167 @@ def test_the_shipped_base_cnn_reproduces_its_recorded_accuracy():
     found = evaluate(model, torch.from_numpy(images)[:, None], torch.from_numpy(causal_model(labels)))
     assert found == pytest.approx(provenance["heldout_accuracy"], abs=0.002)
     assert C.load_or_train_base_cnn(device=CPU)[1].startswith("Loaded base_cnn.pth")
+
+
+def test_own_networks_have_names_of_their_own_and_go_home_from_a_read_only_folder(tmp_path, monkeypatch):
+    model = new_model(3)
+    path = C.save_own_checkpoint(model, {"seed": 3}, tmp_path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert path == tmp_path / f"base_cnn-{digest[:8]}.pth" and same(C.load_checkpoint(path, CPU)[0], model)
+    assert C.save_own_checkpoint(model, {}, tmp_path, "mine") == tmp_path / f"mine-{digest[:8]}.pth"
+    for name in ("", "a/b"):
+        with pytest.raises(ValueError, match="^name must be a file name without a folder, got"):
+            C.save_own_checkpoint(model, {}, tmp_path, name)
+    monkeypatch.setattr(C.Path, "home", lambda: tmp_path / "home")
+    save, refusals = C.save_checkpoint, []
+
+    def refuse(model, path, provenance):
+        if path.parent == tmp_path:
+            refusals.append(path)
+            raise OSError(codes[0], "no")
+        return save(model, path, provenance)
+
+    monkeypatch.setattr(C, "save_checkpoint", refuse)
+    codes = [errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC]
+    while codes[0] != errno.ENOSPC:
+        found = C.save_own_checkpoint(model, {"seed": 3}, tmp_path)
+        assert found == tmp_path / "home" / "pytorch_models" / path.name
+        assert C.load_checkpoint(found, CPU)[1]["seed"] == 3
+        del codes[0]
+    with pytest.raises(OSError) as caught:
+        C.save_own_checkpoint(model, {}, tmp_path)
+    assert caught.value.errno == errno.ENOSPC and len(refusals) == 4
+
+
+def test_versions_are_those_that_run():
+    assert C.versions() == {"project": __version__, "torch": torch.__version__, "numpy": np.__version__,
+                            "python": platform.python_version()}
+
+
+def test_a_save_waits_for_another_and_a_load_for_a_save(saved, monkeypatch):
+    tries, naps = [], []
+    monkeypatch.setattr(C.time, "sleep", naps.append)
+
+    def attempt():
+        tries.append(1)
+        if len(tries) < failures:
+            raise PermissionError
+        return "done"
+
+    failures = 5
+    assert C._patiently(attempt, PermissionError) == "done" and naps == [0.02] * 4
+    failures = 100
+    with pytest.raises(PermissionError):
+        C._patiently(attempt, PermissionError)
+    assert sum(naps[4:]) == pytest.approx(0.6)
+    failures = len(tries) + 2
+    with pytest.raises(PermissionError):  # of a kind that is not waited for
+        C._patiently(attempt, KeyError)
+    assert len(naps) == 34
+
+
+def test_a_save_that_was_killed_midway_leaves_provenance_to_be_found(saved):
+    path, model = saved
+    folder = path.parent / ".saving-1"
+    folder.mkdir()
+    (folder / "new-net.json").write_bytes(path.with_suffix(".json").read_bytes())
+    (path.parent / ".saving-0").mkdir()
+    (path.parent / ".saving-0" / "new-net.json").mkdir()  # no file
+    path.with_suffix(".json").write_text(json.dumps({"sha256": "of other weights"}))
+    loaded, provenance = C.load_checkpoint(path, CPU)
+    assert same(loaded, model) and provenance["seed"] == 7
+
+
+def test_weights_that_are_no_numbers_are_named(tmp_path):
+    model = new_model()
+    with torch.no_grad():
+        model.fc2.bias[0] = math.nan
+        model.conv1.weight[0, 0, 0, 0] = math.inf
+    C.save_checkpoint(model, tmp_path / "net.pth", {})
+    with pytest.raises(ValueError, match="^net.pth holds weights that are nan or infinite, in conv1.weight, fc2.bias$"):
+        C.load_checkpoint(tmp_path / "net.pth", CPU)
+
+
+@pytest.mark.parametrize("num_steps, warmup, rise", [(10, 0.2, 2), (10, 0.25, 2), (10, 0.26, 3), (3, 0.0, 1),
+                                                     (1, 0.2, 1)])
+def test_one_cycle_rises_on_a_line_and_falls_on_half_a_cosine(num_steps, warmup, rise):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
+    schedule = M.one_cycle(optimizer, num_steps, warmup)
+    found = []
+    for _ in range(num_steps):
+        found.append(schedule.get_last_lr()[0] / 2)
+        optimizer.step()
+        schedule.step()
+    fall = num_steps - rise
+    expected = [(i + 1) / rise for i in range(rise)] + [
+        (1 + math.cos(math.pi * (i + 1) / (fall + 1))) / 2 for i in range(fall)]
+    assert found == pytest.approx(expected)
+    default = M.one_cycle(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0), 10)
+    assert default.get_last_lr() == [1.0]
+
+
+def test_a_device_is_named_by_the_argument_the_environment_or_the_machine(monkeypatch):
+    ones, asked = torch.ones, []
+
+    def first_kernel(*size, device):
+        asked.append(device.type)
+        if device.type != "cpu":
+            raise RuntimeError("no driver\nand more")
+        return ones(*size, device=device)
+
+    monkeypatch.setattr(torch, "ones", first_kernel)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setenv("IIT_DEVICE", "cpu")
+    assert find_device() == CPU and set(asked) == {"cpu"}
+    for wrong, reason in (("cuda", "no driver"), ("mps", "no driver"), ("nonsense", "Expected one of .*")):
+        monkeypatch.setenv("IIT_DEVICE", wrong)
+        words = rf"^device '{wrong}'{{}} does not work here \({reason}\); 'cpu' always does$"
+        with pytest.raises(ValueError, match=words.format(" of IIT_DEVICE")):
+            find_device()
+        with pytest.raises(ValueError, match=words.format("")):
+            find_device(wrong)
+    monkeypatch.setenv("IIT_DEVICE", "")
+    asked.clear()
+    with pytest.warns(UserWarning) as told:
+        assert find_device() == CPU
+    assert asked == ["cuda", "mps"]
+    assert [str(warning.message) for warning in told] == [
+        f"{kind} is there but does not work (no driver), so the CPU is used; the environment variable IIT_DEVICE=cpu "
+        "chooses it without this warning" for kind in ("cuda", "mps")]
+
+
+def test_answers_by_hand():
+    logits = torch.tensor([-1.0, 0.0, 2.0])
+    torch.testing.assert_close(M.to_probabilities(logits), 1 / (1 + torch.exp(-logits)))
+    torch.testing.assert_close(M.to_probabilities(logits[None]), torch.exp(logits[None]) / torch.exp(logits).sum())
+    assert M.to_answers(torch.tensor([0.4, 0.5, 0.6])).tolist() == [0, 0, 1]
+    found = M.to_answers(torch.tensor([[0.4, 0.6, 0.0], [0.1, 0.2, 0.7]]))
+    assert found.tolist() == [1, 2] and found.dtype == torch.float32
+    y = torch.tensor([2, 0])
+    several = torch.tensor([[0.0, 1.0, 2.0], [3.0, 0.0, -1.0]])
+    by_definition = -torch.log(torch.exp(several) / torch.exp(several).sum(dim=1, keepdim=True))[[0, 1], y].mean()
+    torch.testing.assert_close(M.answer_loss(several, y), by_definition)
+    p = torch.sigmoid(logits)
+    torch.testing.assert_close(M.answer_loss(logits, torch.tensor([1, 0, 1])),
+                               -(torch.log(p[0]) + torch.log(1 - p[1]) + torch.log(p[2])) / 3)
+
+
+def test_logits_of_every_shape():
+    column = torch.tensor([[1.0], [2.0]], dtype=torch.float16)
+    assert M.read_logits(column, 2).tolist() == [1, 2] and M.read_logits(column, 2).dtype == torch.float32
+    assert M.read_logits(torch.zeros(2, dtype=torch.float64), 2).dtype == torch.float64
+    assert M.read_logits(torch.zeros(2, 3), 2).shape == (2, 3)
+    assert M.read_logits(torch.tensor(3.0), 1).tolist() == [3] and M.read_logits(torch.zeros(3), 1).shape == (1, 3)
+    for wrong, n in ((torch.zeros(3), 2), (torch.zeros(2, 0), 2), (torch.zeros(1, 2, 1), 1), (torch.tensor(3.0), 2)):
+        with pytest.raises(ValueError, match=rf"^model must return logits .* for {n} inputs$"):
+            M.read_logits(wrong, n)
+
+
+def test_inputs_get_the_type_of_the_network():
+    model, whole = new_model().double(), nn.Embedding(3, 2)
+    assert M.to_type_of(model, torch.zeros(2)).dtype == torch.float64
+    assert M.to_type_of(model, torch.zeros(2, dtype=torch.long)).dtype == torch.float64  # images of bytes
+    assert M.to_type_of(whole, torch.zeros(2, dtype=torch.long)).dtype == torch.long
+    assert M.to_type_of(whole, torch.zeros(2, dtype=torch.bool)).dtype == torch.float32
+    assert M.to_type_of(nn.ReLU(), torch.zeros(2, dtype=torch.float64)).dtype == torch.float32
