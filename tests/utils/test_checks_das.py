@@ -416,7 +416,7 @@ WRONG = {
     ],
     "check_orthonormal_directions": [
         (lambda w: w, "This is the weight itself. its columns are"),
-        (lambda w: w / w.norm(), "(The columns are not orthonormal, with|they are not made orthogonal)"),
+        (lambda w: w / w.norm(), "span the right space|they are not made orthogonal"),
         (lambda w: w / w.norm(dim=0), "The columns have length 1, but they are not"),
         (lambda w: w / w.norm(dim=1, keepdim=True), "The rows have length 1, not the columns."),
         (lambda w: torch.eye(len(w))[:, :w.shape[1]] + 0 * w, "The columns are orthonormal, but they span"),
@@ -443,7 +443,7 @@ WRONG = {
         (lambda w: torch.linalg.qr(w)[0][:, :1], "Your result has shape .6, 1.. .d, k. . .6,"),
         (lambda w: torch.linalg.qr(w)[0].flatten(), "Your result has shape .18,.. .d, k. . .6,"),
         (lambda w: w @ torch.linalg.inv(w.T @ w),
-         "(The columns are not orthonormal, with|they are not made orthogonal)"),
+         "span the right space|they are not made orthogonal"),
         (lambda w: w @ torch.linalg.inv(w.T @ w) @ w.T, "This is a full .d, d. matrix, with .d, k. ."),
         (lambda w: torch.linalg.qr(w).Q.clone().detach().requires_grad_(True),
          "No gradient reaches the weight. do it all"),
@@ -458,7 +458,7 @@ WRONG = {
         (lambda w: torch.qr_decomposition(w), "AttributeError.*torch.linalg.qr.weight. gives Q and R."),
         (lambda w: torch.linalg.qr(w, mode="r")[0], "Your result has shape .0,.. .d, k. . .6, 3."),
         (lambda w: torch.linalg.qr(w[:6, :3])[0], "Your result has shape .6, 3.. .d, k. . .9,"),
-        (lambda w: torch.softmax(w, 0), "(The columns are not orthonormal, with|they are not made orthogonal)"),
+        (lambda w: torch.softmax(w, 0), "The columns are not orthonormal, with"),
         (lambda w: None, "Your function returned None. did you forget"),
     ],
 }

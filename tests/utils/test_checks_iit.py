@@ -260,7 +260,7 @@ WRONG = {
         (joint_as_new_tensor, "The value is right, but no gradient reaches"),
         (joint_and_backward, "Your function calls backward itself. return"),
         (joint_by_numpy, "Your function returned a float32. return"),
-        (lambda s, y, b, y_base, w: bce(s + w * b, y), "The loss does not rise in proportion to the weight"),
+        (lambda s, y, b, y_base, w: bce(s + w * b, y), "The behavior part changes with swapped_logits"),
         (lambda s, y, b, y_base, w: bce(s[:, None], y) + w * bce(b, y_base),
          "ValueError.*answers must have the same shape, .n,.."),
         (torch.no_grad()(joint()), "The value is right, but no gradient reaches"),
