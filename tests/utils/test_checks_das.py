@@ -334,6 +334,15 @@ WRONG = {
         (lambda m, layer, b, s: swap(m, layer, b + s, s), "The base is changed before it is run. run"),
         (lambda m, layer, b, s: torch.cat([swap(m, layer, b, s), m(s)]), "Your result has shape .6, 1., with 3 pairs."),
         (lambda m, layer, b, s: getattr(m, layer)(s), "RuntimeError.*has another shape than the layer"),
+        (lambda *args: swap(*args).softmax(1), "A softmax over one logit is 1"),
+        (lambda *args: swap(*args).argmax(1, keepdim=True), "The largest of one logit is number 0"),
+        (lambda *args: swap(*args, replace=lambda s, b: s.tanh()), "a function of the source's output, like a tanh"),
+        (lambda *args: swap(*args, replace=lambda s, b: s.mean() + 0 * s),
+        "The mean of the source's output is put in place"),
+        (lambda *args: swap(*args, replace=lambda s, b: s / s.norm()),
+        "divided by its length, or by its largest value"),
+        (lambda *args: swap(*args, replace=lambda s, b: torch.where(s > 0, s, b)),
+        "Only where the source's output is above 0"),
     ],
     "check_make_intervenable": [
         (wrap(lambda layer: "conv1.output"), "The component is 'conv1.output'."),
@@ -460,6 +469,9 @@ WRONG = {
         (lambda w: torch.linalg.qr(w[:6, :3])[0], "Your result has shape .6, 3.. .d, k. . .9,"),
         (lambda w: torch.softmax(w, 0), "The columns are not orthonormal, with"),
         (lambda w: None, "Your function returned None. did you forget"),
+        (lambda w: torch.stack([c - (w[:, 0] @ c) * w[:, 0] if i else c for i, c in enumerate(w.T)], 1),
+        "as by Gram-Schmidt"),
+        (lambda w: w @ torch.linalg.inv(w.T @ w), "columns span the right space, but are not orthonormal"),
     ],
 }
 

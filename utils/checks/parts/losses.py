@@ -143,6 +143,8 @@ def name_loss(gots: Sequence[np.ndarray], cases: Sequence[tuple[np.ndarray, np.n
     for left, columns, words in (
         (got, [total], "This is {0:.3g} times the mean cross-entropy: leave it as it is."),
         (got - total, [total**0], "To the mean cross-entropy {0:.3g} is added: leave it as it is."),
+        (got - total, [[(z**2).mean() for z, _ in cases]], "To the cross-entropy {0:.3g} times the mean squared logit "
+                                                           "is added: the cross-entropy alone is asked."),
         (got - total, [softer], "The answers are made softer, by {0:.3g}: take them as they come, 0 and 1."),
         (got, halves, "Answers 1 count {0:.3g} times and answers 0 {1:.3g} times here: each counts once, without "
                       "weights."),

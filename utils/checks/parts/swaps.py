@@ -125,6 +125,9 @@ def say_put(outputs: list[torch.Tensor], sizes: str) -> None:
         if np.allclose(columns @ weights, got, atol=1e-3):
             refuse(f"With {sizes}, the network goes on with {weights[0]:.3g} x the source's output + {weights[1]:.3g} "
                    f"x the base's + {weights[2]:.3g}: put the source's in place as it is.")
+        if np.allclose(np.sort(got), np.sort(source), atol=1e-5):
+            refuse(f"With {sizes}, the network goes on with the source's numbers in other places: row i, channel and "
+                   "pixel stay where they are.")
         if (np.diff(got[np.argsort(source)]) >= -1e-6).all():
             refuse(f"With {sizes}, the network goes on with a function of the source's output, like a tanh, a power or "
                    "a rounding: put it in place as it is.")

@@ -30,6 +30,7 @@ _HINTS = {
 IMAGES: tuple[tuple[str, Callable[[torch.Tensor], torch.Tensor]], ...] = (
     ("are flipped left to right", lambda X: X.flip(3)), ("are flipped upside down", lambda X: X.flip(2)),
     ("are transposed", lambda X: X.transpose(2, 3)), ("are turned by a half", lambda X: X.flip(2, 3)),
+    *(("are turned by a quarter", lambda X, k=k: X.rot90(k, (2, 3))) for k in (1, 3)),
     ("are in reverse order, so that image i does not belong to answer i", lambda X: X.flip(0)),
     ("are shifted, so that image i does not belong to answer i", lambda X: X.roll(1, 0)),
     ("are divided by 255", lambda X: X / 255), ("are multiplied by 255", lambda X: 255 * X),
