@@ -306,7 +306,8 @@ WRONG = {
         (iit(total=lambda swap, plain: swap + 10 * plain), "the behavior loss 10 times: add them"),
         (iit(total=lambda swap, plain: swap + plain.detach()), "behavior loss has no part in the gradient"),
         (iit(total=lambda swap, plain: swap.detach() + plain), "interchange loss has no part in the gradient"),
-        (iit(what=lambda i: [*everything(i)[-2:], *i.model.fc2.parameters()]), "Some of the network is not trained"),
+        (iit(what=lambda i: everything(i)[-3:]), "Some of the network is not trained"),
+        (iit(what=lambda i: everything(i) * 2), "given a parameter twice"),
         (lambda i, batches, lr: iit()(i, batches[::-1], lr), "The batches are taken in reverse order"),
     ],
 }

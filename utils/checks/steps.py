@@ -77,6 +77,7 @@ def _require_optimizer(seen: list[tuple[torch.optim.Optimizer, dict[str, Any]]],
     require(not seen or rates[0] == lr, f"The learning rate is {max(rates, default=0):.2g}: take the one that is "
                                         f"passed, lr = {lr}.")
     held = [id(p) for optimizer in own.values() for group in optimizer.param_groups for p in group["params"]]
+    require(len(set(held)) == len(held) or len(own) > 1, "The optimizer is given a parameter twice: each once.")
     require(len(set(held)) == len(held), NEW_OPTIMIZER)
     require(len(seen) <= batches * len(own), f"{len(seen)} steps are taken for {batches} batches: one for each.")
     require(not seen or len(seen) >= batches, f"{len(seen)} steps are taken for {batches} batches: one for each, right "
