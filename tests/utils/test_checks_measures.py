@@ -154,6 +154,9 @@ WRONG = {
         (norm(post=lambda x: min(x, 1)), r"Values above 1 are cut: let them show\."),
         (norm(post=lambda x: min(max(x, 0), 1)), r"Values are cut to \[0, 1\]: let those outside"),
         (norm(post=abs), "The absolute value is taken of the result:"),
+        (lambda i, b, c: (i**2 - max(b) ** 2) / (c**2 - max(b) ** 2), "The scores are squared first"),
+        (lambda i, b, c: (i - np.percentile(b, 75)) / (c - np.percentile(b, 75)), "your scale is 0 at iia = 0.650"),
+        (lambda i, b, c: (i - np.std(b)) / (c - np.std(b)), "takes the spread of the baselines"),
     ],
     "check_isolating": [
         (iso(near=lambda d, t: d <= t), "The absolute value is forgotten: a difference"),
@@ -173,6 +176,10 @@ WRONG = {
         (iso(near=lambda d, t: abs(d) >= t), "It is the other way round in the variable:"),
         (iso(far=lambda d, t: abs(d) <= t), "It is the other way round in the others: there"),
         (iso_in_place, "Your function changes its argument `z_source`"),
+        (lambda b, s, v, t, d: np.isclose(b[:, v], s[:, v], atol=t) & (np.delete(np.abs(s - b), v, 1) >= d).all(1),
+         "np.isclose adds a tolerance of its own"),
+        (lambda b, s, v, t, d: (np.abs(s - b)[:, v] <= t) & (np.abs(s - b) >= d).all(1),
+        "variable itself is asked to differ|use it"),
     ],
     "check_flip_point": [
         (flip(lambda z, v: 0.4 * z.sum(1)), "The variable itself is counted in the rest:"),
@@ -193,6 +200,7 @@ WRONG = {
         (flip(lambda z, v: 0.4 * z[:, v]), "This counts the variable alone: the rest is all"),
         (flip(lambda z, v: 0.4 * (z.sum() - z[:, v])), "The rest is the sum over the variables of one"),
         (flip(lambda z, v: 0.4 * (z[:, 1] + z[:, 2])), "The variable is written out: leave out the"),
+        (lambda z, v: 1.5 / np.delete(z, v, 1).sum(1), "The threshold is divided by the rest"),
     ],
     "check_probe_r2": [
         (probe(test=lambda h, n: slice(0, h)), "This is measured on the half that it was fitted"),
@@ -217,6 +225,12 @@ WRONG = {
         (probe(score=lambda y, p, yf: ((y - p) ** 2).mean() / y.var()), r"The 1 - is missing: R\^2 is 1 minus squared"),
         (probe(score=lambda y, p, yf: 1 - ((y - p) ** 2).sum() / y.var()), "A sum and a mean are mixed: take the mean "
          "of"),
+        *((lambda x, y, below=below: 1 - (1 - probe()(x, y)) * y[len(y) // 2:].var() / below(y, len(y) // 2),
+         "Below the line stands")
+          for below in (lambda y, h: np.ptp(y[h:]) ** 2, lambda y, h: y[h:].mean() ** 2, lambda y, h: abs(y[h:]).mean(),
+                        lambda y, h: ((y[h:] - np.median(y[h:])) ** 2).mean(), lambda y,
+                         h: ((y[:h] - y[h:].mean()) ** 2).mean())),
+        (lambda x, y: 1 - 1 / (1 - probe()(x, y)), "The line is upside down"),
     ],
 }
 

@@ -320,6 +320,16 @@ WRONG = {
         (corr_missing_abs_last, "The sign is still there: the absolute value is"),
         (lambda x, z: abs(corr(abs(x), z)), "The absolute value is taken before the"),
         (lambda x, z: -abs(corr(x, z)), r"The sign is wrong\."),
+        *((lambda x, z, g=g: np.abs(np.corrcoef(g(x).T, z.T)[:x.shape[1], x.shape[1]:]),
+         f"The coordinates {words} first")
+          for words, g in (("pass a ReLU", lambda x: np.maximum(x, 0)), ("pass a tanh", np.tanh),
+           ("are squared", np.square),
+                           ("become truth values", lambda x: x > np.median(x, axis=0)), ("are rounded", np.round))),
+        (lambda x, z: np.abs(np.corrcoef(np.diff(x.T), np.diff(z.T))[:x.shape[1], x.shape[1]:]),
+        "Differences from row to row"),
+        (lambda x, z: np.abs(np.corrcoef(x.T, z.T)[:x.shape[1], x.shape[1]:]) / len(x),
+        "once too often by the number of rows"),
+        (lambda x, z: np.sqrt(1 - np.corrcoef(x.T, z.T)[:x.shape[1], x.shape[1]:] ** 2), "square root of 1 - r.2"),
     ],
 }
 

@@ -146,6 +146,11 @@ WRONG = {
         (lambda b, s: ["yes"] * len(b), "This is text"), (differ_in_place, "changes its argument `base` in place"),
         (lambda b, s: np.zeros(len(b)), "the same for every pair"),
         (lambda b, s: b[0] + s[1], "shape"),
+        (differ(lambda b, s: s[:, 0] + s[:, 1], lambda b, s: s[:, 1] + s[:, 2]), "The third variable is left out"),
+        (lambda b, s: np.abs(s[:, 0] + b[:, 2] - s[:, 2] - b[:, 0]) > 1.5, "The sums are subtracted"),
+        (lambda b, s: differ()(b, s) & (s.sum(1) > 1.5), "With base .* and source|depend"),
+        (differ(lambda b, s: s[:, :2].mean(1) + b[:, 2], lambda b, s: s[:, 1:].mean(1) + b[:, 0]),
+        "The mean of two variables"),
     ],
     "check_share_apart": [
         (share(lambda p: p * (1 - p)), r"2 p \(1 - p\)"), (share(lambda p: p**2 + (1 - p)**2), "the two agree"),
@@ -158,6 +163,12 @@ WRONG = {
         (share(mean=lambda x, w: 100 * (x @ w)), "percentage"), (share(limit=0.6), "compared with 0.6"),
         (share_of_mean, "work out 2 p"), (lambda c, k, a: 0.3896, "whatever the arguments"),
         (lambda c, k, a: (share()(c, k, a), 5), "This is a tuple|One number|shape"),
+        (share(lambda p: np.sqrt(p * (1 - p))), "A square root is taken"),
+        (share(lambda p: np.minimum(p, 1 - p)), "the lesser of p"),
+        (share(limit=1.0), "The limit of the sum is 0.6 / 0.4"),
+        (share(limit=1.2), "With the sums 0.4 and 1.4, both below 1.5"),
+        (share(lambda p: -p * np.log(p + 1e-9)), "With the sums 0.6 and 1.6"),
+        (share(lambda p: 2 * p * (1 - p) + 0.01), "Close to the share, and not it"),
     ],
     "check_flip_dose": [
         (doses(mask=lambda d, x, y: d), "nothing flips"),
@@ -178,6 +189,12 @@ WRONG = {
         (doses(sums=lambda b, s: (b[:, 0], s[:, 0], b[:, 2])), "another sum"),
         (doses_in_place, "changes its argument `source` in place"),
         (lambda b, s: doses()(b, s)[:, None], "one axis too many"),
+        (doses(lambda x, y, rest: (1.5 - rest) / (x + y)), "Your dose is .1.5 - 1 area. / .end . start"),
+        (doses(lambda x, y, rest: (1.5 - rest - x) / (x + y)), "The two values of S are added below the line"),
+        (doses(lambda x, y, rest: np.ceil((1.5 - rest - x) / (y - x) * 100) / 100), "looked for step by step"),
+        (doses(sums=lambda b, s: (b[:, 1] + b[:, 2], s[:, 1] + s[:, 2], b[:, 0])), "what slides here is another sum"),
+        (doses(mask=lambda d, x, y: np.where(y, d, np.nan)), "Whether the answer flips is a question of both ends"),
+        (doses(lambda x, y, rest: (1.5 - x) / (y - x) - rest), "At your dose .*, S slides from"),
     ],
 }
 

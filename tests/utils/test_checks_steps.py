@@ -90,6 +90,19 @@ def das_by_gradient(weight, rest, batches, lr):
     return torch.tensor(losses)
 
 
+def das_every_other(weight, rest, batches, lr):
+    """Gradients are gathered over two batches before a step."""
+    optimizer, losses = torch.optim.Adam([weight], lr=lr), []
+    for i, (base, source, y) in enumerate(batches):
+        loss = bce(rest(swapped(base, source, q_of(weight)))[:, 0], y)
+        loss.backward()
+        if i % 2:
+            optimizer.step()
+            optimizer.zero_grad()
+        losses.append(loss.item())
+    return losses
+
+
 def in_place(base, source, Q):
     base += (source - base) @ Q @ Q.T
     return base
@@ -252,6 +265,16 @@ WRONG = {
         (das(adam=torch.optim.SGD), "plain gradient descent"), (das(keep=lambda loss: loss), "hold the graphs"),
         (das(after=lambda: torch.set_grad_enabled(False)), "gradient mode"),
         (das(adam=lambda p, lr: torch.optim.Adam(p, lr=3 * lr)), "learning rate is 0.15"),
+        (das(loss=F.soft_margin_loss), "This loss wants answers -1 and 1"),
+        (das(loss=F.huber_loss), "This is a Huber loss"),
+        (das(loss=lambda z, y: bce(z, 0.9 * y + 0.05)), "answers are made softer, by 0.1"),
+        (das(loss=lambda z, y: bce(z, y, pos_weight=torch.tensor(2.0))),
+        "Answers 1 count 2 times and answers 0 1 times"),
+        (das(swap=lambda b, s, Q: (b + (s - b) @ Q @ Q.T).relu(), loss=lambda z, y: bce(2 * z, y)),
+        "logits are scaled"),
+        (das(directions=lambda w: w / w.norm()), "not made orthonormal"),
+        (lambda w, rest, batches, lr: das()(w, rest, batches[::-1], lr), "The batches are taken in reverse order"),
+        (das_every_other, "3 steps are taken for 6 batches"),
     ],
     "check_train_iit": [
         (iit(adam=torch.optim.AdamW), "with weight_decay of its own"),
@@ -277,6 +300,15 @@ WRONG = {
         (iit(both=False), "output_original_output=True"), (iit(whole=True), "take it apart"),
         (lambda *args: iit_by_hooks(*args, leave=True), "A hook stays"),
         (iit(adam=lambda p, lr: torch.optim.Adam(p, lr=3 * lr)), "learning rate is 0.06"),
+        (iit(total=lambda swap, plain: swap * plain), "The parts are multiplied"),
+        (iit(total=lambda swap, plain: torch.maximum(swap, plain)), "Only the larger part counts"),
+        (iit(total=lambda swap, plain: swap - plain), "behavior part is subtracted"),
+        (iit(total=lambda swap, plain: swap + 10 * plain), "the behavior loss 10 times: add them"),
+        (iit(total=lambda swap, plain: swap + plain.detach()), "behavior loss has no part in the gradient"),
+        (iit(total=lambda swap, plain: swap.detach() + plain), "interchange loss has no part in the gradient"),
+        (iit(what=lambda i: everything(i)[-3:]), "Some of the network is not trained"),
+        (iit(what=lambda i: everything(i) * 2), "given a parameter twice"),
+        (lambda i, batches, lr: iit()(i, batches[::-1], lr), "The batches are taken in reverse order"),
     ],
 }
 every_check = pytest.mark.parametrize("name", CHECKS)

@@ -77,7 +77,10 @@ def check_swap_layer(f: Callable) -> str:
         known = [*(Wrong("which", name, name) for name in cases[0][0] if name),
                  Wrong("result", "These are probabilities: return the logits, as model(X) does.", lambda x: 1 / (1 +
                      np.exp(-x))),
-                 *(Wrong("result", *result) for result in RESULTS)]
+                 Wrong("result", "A softmax over one logit is 1, whatever it is: return the logits as they come.",
+                       np.ones_like),
+                 Wrong("result", "The largest of one logit is number 0, whatever it is: return the logits themselves.",
+                       np.zeros_like), *(Wrong("result", *result) for result in RESULTS)]
         message = find_mistake(gots, cases, lambda which, result: lambda case: result(case[which]()),
                                {"which": "", "result": lambda x: x}, known, 1)
         require(not message, message)

@@ -43,7 +43,10 @@ def check_causal_answers(f: Callable) -> str:
     examine(f, example, [(_BOUNDARY,), (np.concatenate([cases[1][0], _BOUNDARY[:1]]),)], ["2 labels on the threshold",
             "4 labels, one on the threshold"], build, right, [
         Wrong("answer", "On the threshold itself the answer is 0: use > in place of >=.",
-              lambda z: 0.4 * z.sum(axis=1) > 0.6 - 1e-12), *wrong], hints=hints)
+              lambda z: 0.4 * z.sum(axis=1) > 0.6 - 1e-12),
+        Wrong("answer", "On the threshold itself the answer is 0, not 0.5.",
+              lambda z: np.where(np.isclose(0.4 * z.sum(axis=1), 0.6, atol=1e-12), 0.5, answer(z))), *wrong],
+            hints=hints)
     kind = np.asarray(Learner(f, example)(cases[0][0])).dtype.kind
     require(kind != "c", "These are complex numbers: floats 0.0 and 1.0 are asked, .astype(float).")
     require(kind != "b", "The answers are right, but they are truth values: floats 0.0 and 1.0 are asked, "

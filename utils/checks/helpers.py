@@ -52,7 +52,8 @@ def power_of(got: np.ndarray, right: np.ndarray) -> float:
     """The one power to which the right results are taken, or 0 where there is none."""
     usual = (got > 0) & (right > 0) & (np.abs(right - 1) > 0.05)
     powers = np.log(got[usual]) / np.log(right[usual])
-    found = usual.sum() > 2 and not got[right == 0].any() and np.ptp(powers) < 1e-3 * np.abs(powers).max()
+    found = np.isfinite(got).all() and usual.sum() > 2 and not got[right == 0].any()
+    found = found and np.ptp(powers) < 1e-3 * np.abs(powers).max()
     return float(powers.mean()) if found else 0.0
 
 

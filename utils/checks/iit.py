@@ -2,15 +2,17 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
 from utils.checks.helpers import own_rng, require
 from utils.checks.parts.joint import JOINT, WRONG_JOINT, WRONG_TWICE, joined
+from utils.checks.parts.losses import entropy, name_loss
 from utils.checks.parts.models import NetworkLearner, Watched
 from utils.checks.parts.tables import require_table
 from utils.checks.tools.running import Learner
-from utils.checks.tools.variants import as_numbers, examine, find_mistake
+from utils.checks.tools.variants import alike, as_numbers, examine, find_mistake
 from utils.interventions.build import build_intervenable
 from utils.model_utils import PyTorchCNN
 
@@ -41,9 +43,28 @@ def check_joint_loss(f: Callable) -> str:
             require(not message, message)
         if any(got.shape for got in gots):
             return
-        learner, (swapped, y, base, y_base, _) = Learner(f, example, hints), cases[0]
+        learner = Learner(f, example, hints)
         one, two = (float(joined(**{**JOINT, "mix": mix})(*plain[0])) for mix in (lambda a, b, w: a, lambda a, b, w: b))
-        zero, unit, many = (float(as_numbers(learner(swapped, y, base, y_base, w)).mean()) for w in (0.0, 1.0, 2.5))
+        by_weight = np.array([[float(as_numbers(learner(*case[:4], w)).mean()) for case in cases]
+                              for w in (0.0, 1.0, 2.5)])
+        zero, unit, many = by_weight[:, 0].tolist()
+        names = example[example.index("(") + 1:].split(", ")[:4]
+        for i, name in enumerate(names):
+            changed = [x if j != i else 1 - x if j % 2 else x.detach() + 1 for j, x in enumerate(cases[0][:4])]
+            other = [float(as_numbers(learner(*changed, w)).mean()) for w in (0.0, 1.0)]
+            moves = abs(other[0] - zero) > 1e-4, abs(other[1] - other[0] - unit + zero) > 1e-4
+            part = "interchange" if i < 2 else "behavior"
+            require(moves[i // 2], f"The {part} part does not change with {name}: it compares {names[i // 2 * 2]} with "
+                                   f"{names[i // 2 * 2 + 1]}.")
+            require(not moves[1 - i // 2], f"The {'behavior' if i < 2 else 'interchange'} part changes with {name}, "
+                                           f"which belongs to the {part} part alone.")
+        if abs(many - zero - 2.5 * (unit - zero)) < 1e-3:
+            for part, columns, losses in (("interchange", slice(0, 2), by_weight[0]),
+                                          ("behavior", slice(2, 4), by_weight[1] - by_weight[0])):
+                pairs: list[Any] = [case[columns] for case in plain]
+                right = alike(losses, [entropy(*pair).mean() for pair in pairs], 1e-3)
+                message = "" if right else name_loss(list(losses), pairs)
+                require(not message, f"In the {part} part: {message}")
         require(abs(zero - one) < 1e-3, f"With weight 0 the interchange loss alone is left: {zero:.4g} comes in place "
                                         f"of {one:.4g}, the mean cross-entropy of swapped_logits and y_counterfactual.")
         require(abs(many - zero - 2.5 * (unit - zero)) < 1e-3, "The loss does not rise in proportion to the weight: "

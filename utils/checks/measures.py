@@ -5,11 +5,13 @@ from collections.abc import Callable
 import numpy as np
 
 from utils.checks.helpers import require
+from utils.checks.known.flips import FLIPPING, SHAPE, WRONG_FLIPPING, flipping
+from utils.checks.known.isolation import ISOLATED, TABLES, WRONG_ISOLATED, isolated
 from utils.checks.tools.contents import say_pairs
 from utils.checks.tools.probing import FITS, WRONG_FITS, fitted, say_probe
 from utils.checks.tools.running import Learner
 from utils.checks.tools.scores import SCALE, SCALES, scaled
-from utils.checks.tools.variants import Wrong, alike, as_numbers, examine
+from utils.checks.tools.variants import alike, as_numbers, examine
 from utils.data_utils import COEFFICIENTS, THRESHOLD
 
 
@@ -30,78 +32,35 @@ def check_normalized_iia(f: Callable) -> str:
 
 
 def _say_ends(f: Callable) -> None:
-    """Where a scale of 5.1 does not begin with 0 at the best baseline, and end with 1 at the ceiling."""
+    """Where a scale of 5.1 is 0 and 1, if it is linear; or that it is not."""
     scale = Learner(f, "normalized_iia(iia, baselines, ceiling)")
-    for iia, name, wanted in ((0.7, "best baseline", 0), (0.95, "ceiling", 1), (0.825, "middle between both", 0.5)):
-        got = as_numbers(scale(iia, [0.6, 0.7], 0.95))
-        require(got.shape != () or alike(got, wanted), f"With iia at the {name} your result is {np.round(got, 3)}, and "
-                                                       f"should be {wanted}: (iia - best baseline) / (ceiling - best "
-                                                       "baseline).")
+    values = [as_numbers(scale(iia, [0.5, 0.6, 0.7], 0.95)) for iia in (0.75, 0.8, 0.9)]
+    if any(got.shape for got in values):
+        return
+    low, middle, high = map(float, values)
+    require(abs((high - middle) - 2 * (middle - low)) < 1e-4, "The scale is not linear: from iia 0.75 to 0.8 it rises "
+            f"by {middle - low:.3f}, and from 0.8 to 0.9 by {high - middle:.3f}. Take scores as they are, and divide "
+            "once.")
+    slope = (high - low) / 0.15
+    require(abs(slope) > 1e-6, "Your result does not change with iia.")
+    zero, one = 0.75 - low / slope, 0.75 + (1 - low) / slope
+    require(abs(zero - 0.7) < 1e-3, f"With the baselines 0.5, 0.6 and 0.7, your scale is 0 at iia = {zero:.3f}: it "
+                                    "should be at the best of them, 0.7.")
+    require(abs(one - 0.95) < 1e-3, f"With the ceiling 0.95, your scale is 1 at iia = {one:.3f}: it should be at the "
+                                    "ceiling.")
+    for iia in (0.3, 0.99):
+        got, wanted = float(as_numbers(scale(iia, [0.5, 0.6, 0.7], 0.95))), (iia - 0.7) / 0.25
+        require(abs(got - wanted) < 1e-3, f"Between baseline and ceiling the scale is right, but at iia {iia} it is "
+                                          f"{got:.3f} in place of {wanted:.3f}: the line goes on beyond both ends.")
 
 
 def check_flip_point(f: Callable) -> str:
     """Exercise 5.3: ``f(z_base (n, 3), variable)`` gives the variable's value (n,) at which the answer flips."""
-    a = COEFFICIENTS[0]
     drawn = np.random.default_rng(0)
     cases = [(drawn.uniform(size=(n, 3)), variable) for n, variable in ((20, 0), (7, 1), (3, 2), (1, 0), (12, 2))]
     sizes = [f"{len(z)} rows and variable {v}" for z, v in cases]
-
-    def rest(z: np.ndarray, v: int) -> np.ndarray:
-        return a * (z.sum(axis=1) - z[:, v])
-
-    def build(rest: Callable, threshold: float, divisor: float, whole: Callable) -> Callable:
-        return lambda z, v: whole(threshold, rest(z, v), divisor)
-
-    def solved(t: float, r: np.ndarray, c: float) -> np.ndarray:
-        return (t - r) / c
-
-    itself = "The variable itself is counted in the rest: leave it out."
-    one = "Only one of the other variables is counted in the rest: both are."
-    bare = "The coefficients are missing in the rest: the other variables count 0.4 times each."
-    shape = "The rest is the sum over the variables of one row: z_base.sum(axis=1), less its column `variable`."
-    order = "Parentheses are missing: the threshold minus the rest, and all of it divided by 0.4."
-    examine(f, "flip_point(z_base, variable)", cases, sizes, build,
-            {"rest": rest, "threshold": THRESHOLD, "divisor": a, "whole": solved}, [
-        Wrong("rest", itself, lambda z, v: a * z.sum(axis=1)), Wrong("rest", bare, lambda z, v: rest(z, v) / a),
-        Wrong("divisor", "This is the weighted product at the threshold: divide by the variable's coefficient.", 1),
-        Wrong("whole", "The sign is wrong: it is the threshold minus the rest.", lambda t, r, c: (r - t) / c),
-        Wrong("whole", order, lambda t, r, c: t - r / c), Wrong("whole", order, lambda t, r, c: t / c - r),
-        Wrong("whole", order, lambda t, r, c: r / c - t), Wrong("whole", "The coefficient is multiplied: divide by it.",
-                                                               lambda t, r, c: (t - r) * c),
-        Wrong("whole", "The threshold is missing: it is 0.6 minus the rest.", lambda t, r, c: r / c),
-        Wrong("whole", "The threshold is missing: it is 0.6 minus the rest.", lambda t, r, c: -r / c),
-        Wrong("whole", "The rest is added: take it off the threshold.", lambda t, r, c: (t + r) / c),
-        Wrong("whole", "The line is upside down: divide by the coefficient.", lambda t, r, c: c / (t - r)),
-        Wrong("whole", "This is the rest: at which value does the sum reach 0.6?", lambda t, r, c: r),
-        Wrong("whole", "This is an answer, not a value: solve for the variable.", lambda t, r, c: r > t),
-        Wrong("whole", "The rest is not asked: it is 0.6 minus the rest.", lambda t, r, c: np.full(len(r), t / c)),
-        *(Wrong("threshold", f"The threshold is {THRESHOLD}, not {t}.", t) for t in (0.5, 1.0, 0.4, 1.5, 0.0, 0.3)),
-        *(Wrong("divisor", "Divide by the coefficient of the variable, 0.4.", c) for c in (0.6, 1.2, 3, 0.8, 0.2, 2,
-                                                                                           0.5)),
-        *(Wrong("rest", one, lambda z, v, i=i: a * z[:, (v + i) % 3]) for i in (1, 2)),
-        *(Wrong("rest", one, lambda z, v, i=i: a * z[:, [j for j in range(3) if j != v][i]]) for i in (0, 1)),
-        *(Wrong("rest", "The variable is written out: leave out the column `variable`.",
-                lambda z, v, i=i: rest(z, i)) for i in range(3)),
-        *(Wrong("rest", "Another variable than `variable` is left out of the rest.", lambda z, v,
-                i=i: rest(z, (v + i) % 3))
-          for i in (1, 2)),
-        Wrong("rest", "This counts the variable alone: the rest is all but it.", lambda z, v: a * z[:, v]),
-        Wrong("rest", "This is the mean of the other variables: take their weighted sum.", lambda z, v: rest(z, v) / 2),
-        Wrong("rest", "This is the mean of the other variables: take their weighted sum.", lambda z,
-              v: rest(z, v) / 2 / a),
-        Wrong("rest", "This is the product of the other variables: take their weighted sum.",
-              lambda z, v: np.delete(z, v, axis=1).prod(axis=1) * a),
-        Wrong("rest", "This is the larger of the other variables: take their weighted sum.",
-              lambda z, v: np.delete(z, v, axis=1).max(axis=1) * a),
-        Wrong("rest", "The variable is taken off twice, or without its coefficient.", lambda z,
-              v: a * z.sum(1) - z[:, v]),
-        Wrong("rest", "The variable is taken off twice, or without its coefficient.",
-              lambda z, v: a * (z.sum(1) - 2 * z[:, v])),
-        Wrong("rest", shape, lambda z, v: a * (z.sum() - z[:, v])), Wrong("rest", shape, lambda z, v: rest(z[:1], v)),
-        Wrong("rest", shape, lambda z, v: a * (z.sum(axis=0) - z[:, v])),
-        Wrong("rest", shape, lambda z, v: a * (z.sum(axis=1) - z[v])), Wrong("rest", shape, lambda z, v: rest(z.T, v)),
-        Wrong("rest", shape, lambda z, v: a * (z.sum(axis=1) - z[:, v].sum())),
-    ], hints={"broadcast|match the size": shape}, ignored=((1, 1),), also=lambda gots: _say_slopes(gots, cases))
+    examine(f, "flip_point(z_base, variable)", cases, sizes, flipping, FLIPPING, WRONG_FLIPPING,
+            hints={"broadcast|match the size": SHAPE}, ignored=((1, 1),), also=lambda gots: _say_slopes(gots, cases))
     return "Passed: for each of the three variables the causal model flips at these values."
 
 
@@ -132,90 +91,12 @@ def check_isolating(f: Callable) -> str:
     rng = np.random.default_rng(0)  # labels of sixteenths, so that differences reach the bounds exactly
     cases = [(*rng.integers(17, size=(2, n, 3)) / 16, variable, tolerance / 16, distance / 16)
              for n, variable, tolerance, distance in ((300, 0, 2, 5), (250, 1, 1, 8), (200, 2, 4, 3), (400, 1, 0, 6))]
-    steps = np.array([[0.1, 0.3, 0.3]]) + rng.choice([-0.004, 0.004], size=(90, 3))  # close to the bounds
+    steps = np.array([[0.1, 0.3, 0.3]]) + rng.choice([-0.004, 0.004, 3e-6], size=(90, 3))  # close to the bounds
     base = rng.uniform(0.45, 0.55, size=(90, 3))
     cases.append((base, base + steps * rng.choice([-1, 1], size=(90, 3)), 0, 0.1, 0.3))
     sizes = [f"variable {v}, tolerance {t:.4g} and distance {d:.4g}" for _, _, v, t, d in cases]
-
-    def build(column: Callable, change: Callable, size: Callable, far_size: Callable, near: Callable, far: Callable,
-              join: Callable, final: Callable) -> Callable:
-        def isolating(base: np.ndarray, source: np.ndarray, v: int, t: float, d: float) -> np.ndarray:
-            v, difference = column(v), change(base, source)
-            return final(near(size(difference[:, v]), t, d), join(far_size(np.delete(difference, v, axis=1)), far, t,
-                                                                  d))
-
-        return isolating
-
-    def all_far(x: np.ndarray, far: Callable, t: float, d: float) -> np.ndarray:
-        return far(x, t, d).all(axis=1)
-
-    each = "One other variable that differs is not enough: each of them must, so use all in place of any."
-    sign = "The absolute value is forgotten: a difference can be negative."
-    one = "Only one of the other variables is asked: each must differ by `distance` or more."
-    taken = "The other variables are taken together (a sum, a mean, a length): each must differ for itself."
-    swapped = ("Tolerance and distance are exchanged: within `tolerance` in the variable, `distance` apart in the "
-               "others.")
-    column = "Another column than `variable` is taken for the variable."
-    tables = "The pairs in rows are wanted, (n,): use .all(axis=1) over the other variables."
-    examine(f, "isolating(z_base, z_source, variable, tolerance, distance)", cases, sizes, build, {
-        "column": lambda v: v, "change": lambda b, s: s - b, "size": np.abs, "far_size": np.abs,
-        "near": lambda x, t, d: x <= t, "far": lambda x, t, d: x >= d, "join": all_far, "final": lambda a, b: a & b,
-    }, [
-        Wrong("join", each, lambda x, far, t, d: far(x, t, d).any(axis=1)), Wrong("size", sign, lambda x: x),
-        Wrong("far_size", sign, lambda x: x), Wrong("size", sign, lambda x: -x), Wrong("far_size", sign, lambda x: -x),
-        Wrong("final", "The other variables are not asked: they must differ by `distance` or more.", lambda a, b: a),
-        Wrong("final", "The agreement on the variable is not asked: it must be within `tolerance`.", lambda a, b: b),
-        Wrong("final", "One of the two conditions is enough here: both must hold, so use & in place of |.",
-              lambda a, b: a | b),
-        Wrong("final", "It is the other way round: the pairs agree on the variable and differ in the others.",
-              lambda a, b: ~(a & b)),
-        Wrong("near", "At most `tolerance` takes in the tolerance itself: use <= in place of <.", lambda x, t,
-              d: x < t),
-        Wrong("far", "At least `distance` takes in the distance itself: use >= in place of >.", lambda x, t, d: x > d),
-        Wrong("near", "It is the other way round in the variable: there the pairs agree.", lambda x, t, d: x >= t),
-        Wrong("near", "It is the other way round in the variable: there the pairs agree.", lambda x, t, d: x > t),
-        Wrong("far", "It is the other way round in the others: there the pairs differ.", lambda x, t, d: x <= d),
-        Wrong("far", "It is the other way round in the others: there the pairs differ.", lambda x, t, d: x < d),
-        Wrong("far", "The others are held to `tolerance`: they must differ by `distance` or more.", lambda x, t,
-              d: x > t),
-        Wrong("far", "The others are held to `tolerance`: they must differ by `distance` or more.", lambda x, t,
-              d: x >= t),
-        Wrong("near", swapped, lambda x, t, d: x <= d), Wrong("far", swapped, lambda x, t, d: x <= t),
-        Wrong("near", swapped, lambda x, t, d: x >= d),
-        Wrong("near", "Equal to the bit is too much to ask: the difference is within `tolerance`.", lambda x, t,
-              d: x == 0),
-        *(Wrong("near", "The tolerance is written out: take the one that is passed.", lambda x, t, d, w=w: x <= w)
-          for w in (0.05, 0.1, 0.2, 0.01)),
-        *(Wrong("far", "The distance is written out: take the one that is passed.", lambda x, t, d, w=w: x >= w)
-          for w in (0.2, 0.25, 0.3, 0.4, 0.5)),
-        *(Wrong("join", one, lambda x, far, t, d, i=i: far(x, t, d)[:, i]) for i in (0, 1)),
-        Wrong("join", "Exactly one other variable must differ here: each of them must.",
-              lambda x, far, t, d: far(x, t, d).sum(axis=1) == 1),
-        Wrong("join", "Not both of the others may differ here: each of them must.",
-              lambda x, far, t, d: ~far(x, t, d).all(axis=1)),
-        Wrong("join", "None of the others may differ here: each of them must.",
-              lambda x, far, t, d: ~far(x, t, d).any(axis=1)),
-        *(Wrong("join", taken, lambda x, far, t, d, g=g: far(g(x), t, d)) for g in (
-            lambda x: x.sum(axis=1), lambda x: x.mean(axis=1), lambda x: np.linalg.norm(x, axis=1),
-            lambda x: x.prod(axis=1),
-            lambda x: np.abs(x[:, 0] - x[:, 1]), lambda x: x[:, 0] - x[:, 1], lambda x: (x**2).sum(axis=1))),
-        Wrong("size", "The difference is squared, the tolerance is not.", np.square),
-        Wrong("far_size", "The difference is squared, the distance is not.", np.square),
-        *(Wrong("column", column, lambda v, i=i: (v + i) % 3) for i in (1, 2)),
-        *(Wrong("column", "The variable is written out: take the one that is passed.", lambda v,
-                i=i: i) for i in range(3)),
-        Wrong("change", "Labels of one image alone are asked: take the difference between source and base.",
-              lambda b, s: s),
-        Wrong("change", "Labels of one image alone are asked: take the difference between source and base.",
-              lambda b, s: b),
-        Wrong("change", "Base and source are added: take their difference.", lambda b, s: s + b),
-        Wrong("final", "This is True for each pair, or for none.", lambda a, b: np.ones(len(a))),
-        Wrong("final", "This is True for each pair, or for none.", lambda a, b: np.zeros(len(a))),
-        Wrong("join", tables, lambda x, far, t, d: far(x, t, d).all()), Wrong("join", tables,
-                                                                             lambda x, far, t, d: far(x, t, d).any()),
-        Wrong("final", tables, lambda a, b: (a & b)[:, None]), Wrong("final", tables, lambda a, b: (a & b).any()),
-        Wrong("final", tables, lambda a, b: (a & b).all()),
-    ], hints={"broadcast|match the size": tables}, ignored=((2, 1), (3, 4 / 16), (4, 10 / 16)),
+    examine(f, "isolating(z_base, z_source, variable, tolerance, distance)", cases, sizes, isolated, ISOLATED,
+            WRONG_ISOLATED, hints={"broadcast|match the size": TABLES}, ignored=((2, 1), (3, 4 / 16), (4, 10 / 16)),
         also=lambda gots: say_pairs(gots, cases))
     return "Passed: in five sets of pairs, those that isolate the variable are found, at the bounds too."
 

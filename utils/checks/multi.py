@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from utils.checks.helpers import own_rng, require
+from utils.checks.known.correlations import CORRELATION, WRONG_CORRELATIONS, correlating
 from utils.checks.tools.contents import Blocks, as_blocks, say_contents
-from utils.checks.tools.scores import CORRELATION, WRONG_CORRELATIONS, correlating
 from utils.checks.tools.draws import require_uniform_draws
 from utils.checks.tools.running import Learner, refuse
 from utils.checks.tools.variants import Wrong, alike, as_numbers, examine, find_mistake
@@ -227,8 +227,8 @@ def _say_correlations(f: Callable, gots: list[np.ndarray], cases: list[tuple]) -
     learner = Learner(f, "correlations(coordinates, labels)")
     (x, z), got = cases[0], gots[0]
     for message, changed in (
-        ("when a constant is added to the coordinates: take off their mean", (x + 2, z)),
-        ("when a constant is added to the labels: take off their mean", (x, z + 2)),
+        ("when a constant is added to the coordinates: take off their mean, and do nothing else with them", (x + 2, z)),
+        ("when a constant is added to the labels: take off their mean, and do nothing else with them", (x, z + 2)),
         ("when the coordinates are multiplied by 3: divide by their standard deviation", (3 * x, z)),
         ("when the labels are multiplied by 3: divide by their standard deviation", (x, 3 * z)),
         ("when the rows come in another order", (x[::-1], z[::-1])),

@@ -1,31 +1,24 @@
 """Checks of the training loops that learners write in notebooks 2 and 3: each is replayed, with every known mistake."""
-import contextlib
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from utils.checks.helpers import noise_images, own_rng, require
-from utils.checks.parts.joint import JOINT, WRONG_JOINT, joined
-from utils.checks.parts.losses import entropy
-from utils.checks.parts.models import NetworkLearner
-from utils.checks.parts.replays import SWAPS, Batches, first_iit, replay_das, replay_iit
-from utils.checks.parts.training import WRONG_LOSSES
+from utils.checks.parts.losses import entropy, name_loss
+from utils.checks.parts.models import NetworkLearner, optimizers_noted
+from utils.checks.parts.replays import FIRST_DAS, SWAPS, Batches, first_iit, name_first_iit, replay_das, replay_iit
 from utils.checks.tools.running import refuse
-from utils.checks.tools.variants import alike, as_numbers, find_mistake
+from utils.checks.tools.variants import alike, as_numbers
 from utils.interventions.build import build_intervenable, get_intervention
 from utils.interventions.rotation import orthonormalize
 from utils.model_utils import PyTorchCNN
 
-NO_SWAP = "Nothing has been swapped: these are the losses of the answers to the bases as they are."
-EXCHANGED = "Base and source are exchanged: the base runs, and the source lends it its coordinates."
-SIGMOID = "The sigmoid is taken twice: binary_cross_entropy_with_logits takes the logits as they are."
-SUM = "These are sums over the batch: take the mean."
 NO_ZERO = "Every step still holds the gradients of those before: call optimizer.zero_grad() before loss.backward()."
+PLAIN = "This is plain gradient descent: the exercise asks for torch.optim.Adam."
 NEW_OPTIMIZER = "Adam starts anew at every batch: make the optimizer once, before the loop."
 NO_GRADIENT = ("No gradient arrives: compute the loss in torch, without detach, item or no_grad, and call "
                "loss.backward() after zero_grad and before step.")
@@ -48,67 +41,59 @@ ERRORS = {
 }
 
 
-@contextlib.contextmanager
-def _optimizers(seen: list[torch.optim.Optimizer]) -> Iterator[None]:
-    """Notes in ``seen`` the optimizer of each step that is taken."""
-    handle = register_optimizer_step_pre_hook(lambda optimizer, args, kwargs: seen.append(optimizer))
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
 def _call(f: Callable, example: str, first: tuple, batches: Batches, lr: float) -> tuple[np.ndarray, list]:
-    """The losses that a learner's loop returns, one for each batch, and the optimizers that it stepped with."""
-    seen: list[torch.optim.Optimizer] = []
+    """The losses that a learner's loop returns, one for each batch, and its optimizers and settings at each step."""
+    seen: list[tuple[torch.optim.Optimizer, dict[str, Any]]] = []
     learner = NetworkLearner(f, example, ERRORS, "begin with what is passed, and take the batches in order.")
-    with torch.enable_grad(), _optimizers(seen):
+    with torch.enable_grad(), optimizers_noted(seen):
         got = learner(*first, list(batches), lr)
     every = [*got] if isinstance(got, (list, tuple)) else [got]
     require(not any(isinstance(loss, torch.Tensor) and loss.requires_grad for loss in every),
             "The losses still hold the graphs of their computation: collect loss.item().")
     losses = as_numbers(got)
     require(losses.ndim > 0, "Return a list with the loss of every batch: this is one number.")
-    require(losses.shape != (1,), "There is one loss only: is the return inside the loop, or the loop over one batch?")
+    require(losses.shape != (1,) or len(batches) == 1, "There is one loss only: is the return inside the loop, or the "
+            "loop over one batch?")
     require(losses.shape == (len(batches),), f"There are {len(losses)} "
                                              f"losses{', each not one number' * (losses.ndim > 1)}: one for each of "
                                              f"the {len(batches)} batches, once, is wanted.")
     return losses, seen
 
 
-def _require_optimizer(seen: list[torch.optim.Optimizer], lr: float, batches: int) -> None:
+def _require_optimizer(seen: list[tuple[torch.optim.Optimizer, dict[str, Any]]], lr: float, batches: int) -> None:
     """Raise WrongAnswer unless the steps are those of one Adam as it comes, with the learning rate that is passed."""
-    own = {id(optimizer): optimizer for optimizer in seen}
+    own = {id(optimizer): optimizer for optimizer, _ in seen}
     usual = {**torch.optim.Adam([torch.zeros(1)]).defaults, "lr": lr}
-    for optimizer in own.values():
+    for optimizer, settings in seen:
         kind = type(optimizer).__name__
-        require(kind != "SGD", "This is plain gradient descent: the exercise asks for torch.optim.Adam.")
+        require(kind != "SGD", PLAIN)
         require(kind in ("Adam", "AdamW"), f"This is {kind}: the exercise asks for torch.optim.Adam.")
-        for group in optimizer.param_groups:
-            require(group["lr"] == lr, f"The learning rate is {group['lr']:.4g}: take the one that is passed, lr = "
-                                       f"{lr}.")
-            other = [name for name in ("betas", "eps", "weight_decay", "amsgrad", "maximize")
-                     if group[name] != usual[name]]
-            require(not other, f"This is {kind} with {', '.join(other)} of its own: the exercise asks for "
-                               "torch.optim.Adam with a learning rate alone.")
+        other = [name for name in ("betas", "eps", "weight_decay", "amsgrad", "maximize")
+                 if settings[name] != usual[name]]
+        require(not other, f"This is {kind} with {', '.join(other)} of its own: the exercise asks for "
+                           "torch.optim.Adam with a learning rate alone.")
+    rates = [settings["lr"] for _, settings in seen]
+    require(len(set(rates)) < 2, "The learning rate changes on the way: it is lr at every step, without a schedule.")
+    require(not seen or rates[0] == lr, f"The learning rate is {max(rates, default=0):.2g}: take the one that is "
+                                        f"passed, lr = {lr}.")
     held = [id(p) for optimizer in own.values() for group in optimizer.param_groups for p in group["params"]]
+    require(len(set(held)) == len(held) or len(own) > 1, "The optimizer is given a parameter twice: each once.")
     require(len(set(held)) == len(held), NEW_OPTIMIZER)
     require(len(seen) <= batches * len(own), f"{len(seen)} steps are taken for {batches} batches: one for each.")
+    require(not seen or len(seen) >= batches, f"{len(seen)} steps are taken for {batches} batches: one for each, right "
+            "after its backward.")
 
 
-def _diagnose(losses: np.ndarray, right: list[float], replay: Callable, mistakes: dict[str, dict | tuple[dict, ...]],
-              first_loss: Callable[[float], str]) -> None:
+def _diagnose(losses: np.ndarray, right: list[float], replay: Callable, steps: dict[str, dict],
+              name_first: Callable[[], str]) -> None:
     """Raise WrongAnswer unless the losses are right.
 
-    A mistake is what ``replay`` is called with; ``first_loss`` names what the loss of the first batch is.
+    A mistake in ``steps`` is what ``replay`` is called with; ``name_first`` names what the loss of one batch is, before
+    any step, and gives "" where it is right.
     """
     if alike(losses, right, 1e-3):
         return
     require(bool(np.isfinite(losses).all()), "Some of the losses are NaN or infinite.")
-    for message, settings in mistakes.items():
-        for setting in settings if isinstance(settings, tuple) else (settings,):
-            if alike(losses[:1], replay(1, **setting), 1e-3):  # the others need not be replayed to the end
-                require(not alike(losses, replay(**setting), 1e-3), message)
     for message, changed in (
         ("The losses come in reverse order: the first batch comes first.", right[::-1]),
         ("These are running means: collect the loss of each batch.", np.cumsum(right) / np.arange(1, 1 + len(right))),
@@ -117,22 +102,21 @@ def _diagnose(losses: np.ndarray, right: list[float], replay: Callable, mistakes
             losses, losses.round(3), 1e-9) else np.nan),
     ):
         require(not alike(losses, changed, 1e-3), message)
-    start = first_loss(float(losses[0]))
-    require(not start, start)
+    message = name_first()
+    require(not message, message)
+    for message, setting in steps.items():
+        require(not alike(losses, replay(**setting), 1e-3), message)
+    require(not alike(losses, replay(backwards=True), 1e-3), "The batches are taken in reverse order: the first comes "
+                                                             "first.")
     first = next(i for i, (got, wanted) in enumerate(zip(losses, right)) if not alike(got, wanted, 1e-3))
-    refuse(f"Not right yet: the loss of batch {first} should be {right[first]:.3f}, "
-           f"but yours is {losses[first]:.3f}. " + (
-        "It is taken before any step: look at swap and loss." if first == 0 else
-        "Those before are right: look at what the optimizer is given, and when it steps."))
+    refuse(f"Not right yet: the loss of batch {first} should be {right[first]:.3f}, but yours is {losses[first]:.3f}. "
+           + ("Alone, each batch gives the right loss: are they taken in order, and each once?" if first == 0 else
+              "Those before are right: look at what the optimizer is given, and when it steps."))
 
 
-def _name_first_das(loss: float, logits: torch.Tensor, y: torch.Tensor) -> str:
-    """What the loss of the first batch is, where the swap is right and something else is not."""
-    def build(loss: Callable, reduce: Callable) -> Callable:
-        return lambda z, y: reduce(np.asarray(loss(z, y), dtype=float))
-
-    return find_mistake([loss], [(logits.detach().numpy().astype(float), y.numpy().astype(float))], build,
-                        {"loss": entropy, "reduce": np.mean}, WRONG_LOSSES)
+def _first_losses(f: Callable, example: str, starts: list[Callable], batches: Batches, lr: float) -> list[np.ndarray]:
+    """What a learner's loop returns for each batch alone, before any step, from another start each time."""
+    return [_call(f, example, start(), [batch], lr)[0][0] for start, batch in zip(starts, batches)]
 
 
 @own_rng()
@@ -146,52 +130,66 @@ def check_train_directions(f: Callable) -> str:
     base, source = 2 * torch.randn(2, 42, 6)
     batches = list(zip(base.split(7), source.split(7), (torch.rand(42) > 0.4).float().split(7)))
 
-    def replay(few: int | None = None, **settings: Any) -> list[float]:
-        return replay_das(start.clone().requires_grad_(), rest, batches[:few], lr, **settings)
+    def replay(backwards: bool = False, **settings: Any) -> list[float]:
+        return replay_das(start.clone().requires_grad_(), rest, batches[::-1] if backwards else batches, lr, **settings)
 
     weight, trained = (start.clone().requires_grad_() for _ in range(2))
     right = replay_das(trained, rest, batches, lr)
-    losses, seen = _call(f, "train_directions(weight, rest, batches, lr)", (weight, rest), batches, lr)
+    example = "train_directions(weight, rest, batches, lr)"
+    losses, seen = _call(f, example, (weight, rest), batches, lr)
     require(all(torch.equal(rest.state_dict()[name], value) for name, value in network.items()),
             "The rest of the network has changed: DAS trains the directions alone, so the optimizer gets [weight].")
     _require_optimizer(seen, lr, len(batches))
-    held = {id(p) for optimizer in seen for group in optimizer.param_groups for p in group["params"]}
+    held = {id(p) for optimizer, _ in seen for group in optimizer.param_groups for p in group["params"]}
     require(not seen or held == {id(weight)}, "The optimizer is given other tensors than weight itself: train it, not "
                                               "a copy, and nothing else.")
+    def name_first() -> str:
+        starts = [2 * torch.randn(6, 2) + 0.5 for _ in batches]
+        gots = _first_losses(f, example, [lambda w=w: (w.clone().requires_grad_(), rest) for w in starts], batches, lr)
+
+        def follows(**settings: Any) -> bool:
+            return all(alike(got, replay_das(w.clone().requires_grad_(), rest, [batch], lr, **settings)[0], 1e-3)
+                       for got, w, batch in zip(gots, starts, batches))
+
+        if follows():
+            return ""
+        for message, settings in FIRST_DAS.items():
+            if any(follows(**setting) for setting in settings):
+                return message
+        with torch.no_grad():
+            cases = [(rest(SWAPS["right"](*batch[:2], orthonormalize(w))).squeeze(1).numpy().astype(float),
+                      batch[2].numpy().astype(float)) for w, batch in zip(starts, batches)]
+        return name_loss(gots, cases) or (
+            f"Before any step, the loss of one batch should be {entropy(*cases[0]).mean():.3f}, and yours is "
+            f"{gots[0]:.3f}: look at Q, the swap and the loss, one after the other.")
+
     _diagnose(losses, right, replay, {
-        NO_SWAP: {"swap": "none"}, EXCHANGED: {"swap": "exchanged"}, SIGMOID: {"squash": True},
-        SUM: ({"times": 7}, {"times": 7, "step": False}),
-        "These are the source's activations whole: only the coordinates along Q come from it.": {"swap": "all"},
-        "What is orthogonal to Q is lost: add the change to h_base.": ({"swap": "lost"}, {"swap": "projected"}),
-        "The base's own coordinates are still there: add those of h_source - h_base.": {"swap": "added"},
-        "The change has the wrong sign: it is h_source - h_base.": {"swap": "sign"},
-        "Neurons are swapped, not directions: go through the coordinates, h @ Q.": {"swap": "neurons"},
-        "The coordinates are changed on the way: swap them as they are.": ({"swap": "relu"}, {"swap": "abs"},
-                                                                           {"swap": "tanh"}),
-        "The change has the wrong length: the coordinates are the source's in full.": ({"swap": "half"},
-                                                                                       {"swap": "twice"}),
-        "Only the first direction is swapped: all columns of Q are.": {"swap": "one"},
-        "The sources are mixed up: row i of the source belongs to row i of the base.": (
-            {"swap": "rows"}, {"swap": "mean"}, {"swap": "first"}),
-        "The directions are not made orthonormal: Q comes from the weight anew at every step.":
-            ({"directions": lambda w: w}, {"directions": lambda w: w / w.norm(dim=0)}),
-        "The loss compares with the answer to the base: the causal model's answer is in y_counterfactual.":
-            {"labels": "base"},
-        "The loss compares with the answer to the source: the causal model's answer is in y_counterfactual.":
-            {"labels": "source"},
         NO_GRADIENT if weight.grad is None else "No step is taken: optimizer.step() comes after loss.backward().":
-            {"step": False},
-        NO_ZERO: {"clear": False}, NEW_OPTIMIZER: {"anew": True},
-        "This is plain gradient descent: the exercise asks for torch.optim.Adam.": {"adam": torch.optim.SGD},
-        "The step goes uphill: minimize the loss, not its negative.": {"times": -1},
-    }, lambda loss: _name_first_das(loss, rest(SWAPS["right"](*batches[0][:2], orthonormalize(start))
-                                               ).squeeze(1), batches[0][2]))
+            {"step": False}, NO_ZERO: {"clear": False}, PLAIN: {"adam": torch.optim.SGD},
+    }, name_first)
     require(not torch.equal(weight, start), "The losses are right, but weight is as it was: train it, not a copy, and "
                                             "do not put it back.")
     require(bool((weight - trained).abs().max() < 0.01), "The losses are right, but weight is not where Adam's steps "
                                                          "lead in the end: one step for each batch, the last one too, "
                                                          "and nothing after it.")
     return f"Passed: over {len(batches)} batches the directions learn as they should, and the network stays as it is."
+
+
+def _require_trained(seen: list[tuple[torch.optim.Optimizer, dict[str, Any]]], intervenable: Any) -> None:
+    """Raise WrongAnswer unless the optimizers of 3.4 hold all of network and rotation, and gradients reach both."""
+    held = {id(p) for optimizer, _ in seen for group in optimizer.param_groups for p in group["params"]}
+    network = dict(intervenable.model.named_parameters())
+    left_out = [name for name, p in network.items() if id(p) not in held]
+    rotation = {id(p) for p in get_intervention(intervenable).parameters()}
+    require(not seen or len(left_out) < len(network) or bool(held & rotation), "The optimizer holds none of the "
+            "intervenable's own parameters: train it, not a copy.")
+    untouched = [p for p in network.values() if p.grad is None and not p.requires_grad]
+    require(not seen or len(left_out) < len(network) and not untouched, "The network is not trained: call "
+            "intervenable.enable_model_gradients(), and give its parameters to the optimizer.")
+    require(not seen or not left_out, f"Some of the network is not trained: the optimizer lacks "
+                                      f"{', '.join(left_out[:3])}. intervenable.model.parameters() holds all.")
+    require(not seen or rotation <= held, "The rotation is not trained: give the parameters of the interventions to "
+                                          "the optimizer, too.")
 
 
 @own_rng()
@@ -202,39 +200,39 @@ def check_train_iit(f: Callable) -> str:
         network.fc1.weight.mul_(5)
         network.fc1.bias.fill_(0.5)
         network.fc2.weight.mul_(2)
-    intervenable = build_intervenable(copy.deepcopy(network), "fc1", 2)
-    start = copy.deepcopy(get_intervention(intervenable).state_dict())
     batches = [(*noise_images(2 * n)[torch.randperm(2 * n)].view(2, n, 1, 28, 28), *(torch.rand(2, n) > 0.5).float())
                for _ in range(4)]
-    def replay(few: int | None = None, **settings: Any) -> list[float]:
-        return replay_iit(network, start, batches[:few], lr, **settings)
+    with torch.no_grad():  # answers of both kinds
+        network.fc2.bias.sub_(network(torch.cat([batch[0] for batch in batches])).mean())
+    intervenable = build_intervenable(copy.deepcopy(network), "fc1", 2)
+    start = copy.deepcopy(get_intervention(intervenable).state_dict())
 
-    right = replay()
-    losses, seen = _call(f, "train_by_hand(intervenable, batches, lr)", (intervenable,), batches, lr)
+    def replay(backwards: bool = False, **settings: Any) -> list[float]:
+        return replay_iit(network, start, batches[::-1] if backwards else batches, lr, **settings)
+
+    right, example = replay(), "train_by_hand(intervenable, batches, lr)"
+    losses, seen = _call(f, example, (intervenable,), batches, lr)
     require(not any(m._forward_hooks or m._forward_pre_hooks for m in intervenable.model.modules()),
             "A hook stays on the network after your function: call handle.remove() on every handle.")
 
     _require_optimizer(seen, lr, len(batches))
+    _require_trained(seen, intervenable)
+
+    def name_first() -> str:
+        with torch.no_grad():
+            others = [build_intervenable(copy.deepcopy(network), "fc1", 2) for _ in batches]
+        rotations = [copy.deepcopy(get_intervention(other).state_dict()) for other in others]
+        gots = _first_losses(f, example, [lambda other=other: (other,) for other in others], batches, lr)
+        cases = [first_iit(network, rotation, batch) for rotation, batch in zip(rotations, batches)]
+        return name_first_iit(gots, cases, lambda **settings: [
+            replay_iit(network, rotation, [batch], lr, **settings)[0] for rotation, batch in zip(rotations, batches)])
+
     _diagnose(losses, right, replay, {
-        "The behavior loss is missing: add that of the plain answers, to the bases, against y_base.":
-            {"weights": (1, 0)},
-        "The interchange loss is missing: add that of the swapped answers, against y_counterfactual.":
-            {"weights": (0, 1)},
-        NO_SWAP: {"swap": False}, EXCHANGED: {"exchanged": True}, SIGMOID: {"squash": True},
-        SUM: {"weights": (n, n)}, "The two losses are averaged: add them.": {"weights": (0.5, 0.5)},
-        "The swapped answers are compared with y_base: theirs are in y_counterfactual.": {"labels": (0, 0)},
-        "The plain answers are compared with y_counterfactual: theirs are in y_base.": {"labels": (1, 1)},
-        "The labels are exchanged: y_counterfactual goes with the swapped answers, y_base with the plain ones.":
-            {"labels": (0, 1)},
         "No step is taken: after zero_grad come loss.backward() and optimizer.step().": {"step": False},
-        "The network is not trained: call intervenable.enable_model_gradients(), and give its parameters to the "
-        "optimizer.": {"trained": "rotation"},
-        "The rotation is not trained: give the parameters of the interventions to the optimizer, too.":
-            {"trained": "network"},
-        NO_ZERO: {"clear": False}, NEW_OPTIMIZER: {"anew": True},
-        "This is plain gradient descent: the exercise asks for torch.optim.Adam.": {"adam": torch.optim.SGD},
-    }, lambda loss: find_mistake([loss], [first_iit(network, start, batches[0])], joined, JOINT, [
-        wrong for wrong in WRONG_JOINT if wrong.part != "mix"]))
+        NO_ZERO: {"clear": False}, PLAIN: {"adam": torch.optim.SGD},
+        "The behavior loss has no part in the gradient: leave out detach, item and no_grad.": {"detached": 1},
+        "The interchange loss has no part in the gradient: leave out detach, item and no_grad.": {"detached": 0},
+    }, name_first)
     require(not torch.equal(intervenable.model.fc2.weight, network.fc2.weight), "The losses are right, but the network "
             "is as it was: train it, not a copy, and do not put it back.")
     return f"Passed: over {len(batches)} batches network and rotation learn as they should."

@@ -143,6 +143,10 @@ WRONG_GROUPS = (
         x in g]),
     Wrong("groups", "Base and source are swapped: the base keeps its labels, except those that come from the source.",
         lambda g, k: [[v for v in range(3) if v not in x] for x in g]),
+    Wrong("groups", "Of three variables only the first two come from the source: all in the list must.",
+          lambda g, k: [x[:2] for x in g]),
+    Wrong("groups", "Of three variables only the last two come from the source: all in the list must.",
+          lambda g, k: [x[-2:] for x in g]),
     *(Wrong("groups", _WHICH + f"always {v}, whatever is in the list.", lambda g, k, v=v: [v] * k)
       for v in ([0], [1], [2], [0, 1], [1, 2], [0, 2])),
     Wrong("groups", _WHICH + "as many, but the first ones.", lambda g, k: [range(len(x)) for x in g]),

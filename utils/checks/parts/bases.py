@@ -78,9 +78,16 @@ def _require_orthonormal(Q: torch.Tensor, weight: torch.Tensor, shape: str) -> N
                                        "are not made orthogonal to one another.")
         require(not any(torch.allclose(m, 0 * m, atol=1e-4) for m in (Q.tril(-1), Q.triu(1))), "This is a triangular "
                 "matrix, as the other factor of a decomposition: of torch.linalg.qr's results, Q comes first.")
-        refuse(f"The columns are not orthonormal, {shape}: the first has length {lengths[0]:.3g}, and its product with "
-               "another one is up to "
-               f"{product[0, 1:].abs().max().item() if k > 1 else 0:.3g}. These should be 1 and 0.")
+        mixing = torch.linalg.lstsq(weight, Q).solution
+        require(not torch.allclose(mixing.tril(-1), 0 * mixing, atol=1e-4) or not torch.allclose(
+            weight @ mixing, Q, atol=1e-3), "Each column is made of those of the weight up to it, as by Gram-Schmidt, "
+            "but the order is not right: take off its parts along the columns before, which must have length 1 by "
+            "then, and only then divide it by its own length.")
+        said = f"the first has length {lengths[0]:.3g}, and its product with another one is up to " + (
+            f"{product[0, 1:].abs().max().item() if k > 1 else 0:.3g}. These should be 1 and 0.")
+        require(not torch.allclose(weight @ mixing, Q, atol=1e-3), "The columns span the right space, but are not "
+                f"orthonormal, {shape}: {said}")
+        refuse(f"The columns are not orthonormal, {shape}: {said}")
     rest = weight - Q @ (Q.T @ weight)
     lost = rest.norm(dim=0) > 1e-3 * weight.norm(dim=0)
     first = f"The columns are orthonormal, but they span another space than those of the weight, {shape}"

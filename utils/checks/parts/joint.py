@@ -44,6 +44,14 @@ _PAIRS: dict[str, tuple[str, Callable]] = {
         ("first", lambda s, y, b, y_base: (s, b)),
     "The behavior part compares the base's logits with the swapped ones: compare base_logits with y_base.":
         ("second", lambda s, y, b, y_base: (b, 1 / (1 + np.exp(-s)))),
+    "In the interchange part only pairs that flip, or only those that stay, count: take the mean over all.":
+        ("first", lambda s, y, b, y_base: (s[y != y_base], y[y != y_base])),
+    "In the interchange part only pairs that flip, or only those that stay, count: take the mean over all. ":
+        ("first", lambda s, y, b, y_base: (s[y == y_base], y[y == y_base])),
+    "In the behavior part only pairs that flip, or only those that stay, count: take the mean over all.":
+        ("second", lambda s, y, b, y_base: (b[y != y_base], y_base[y != y_base])),
+    "In the behavior part only pairs that flip, or only those that stay, count: take the mean over all. ":
+        ("second", lambda s, y, b, y_base: (b[y == y_base], y_base[y == y_base])),
     "The mean of both kinds of logits is compared with y_counterfactual: the two parts stay apart.":
         ("first", lambda s, y, b, y_base: ((s + b) / 2, y)),
 }

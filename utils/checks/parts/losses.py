@@ -1,7 +1,9 @@
-"""The cross-entropy of logits and answers, and the ways in which it goes wrong: for exercises 0.3 and 3.1."""
-from collections.abc import Callable
+"""The cross-entropy of logits and answers, and the ways in which it goes wrong: for 0.3, 2.5, 3.1 and 3.4."""
+from collections.abc import Callable, Sequence
 
 import numpy as np
+
+from utils.checks.tools.variants import RESULTS, Wrong, find_mistake
 
 
 def softplus(z: np.ndarray) -> np.ndarray:
@@ -25,6 +27,10 @@ def _of_probabilities(p: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _softmax_of_batch(z: np.ndarray, y: np.ndarray) -> np.ndarray:
     return -(y * (z - np.log(np.exp(z).sum()))).sum()
+
+
+def _huber(d: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(d) < 1, d**2 / 2, np.abs(d) - 0.5)
 
 
 _SQUARED = "This is a squared error: the cross-entropy is asked, binary_cross_entropy_with_logits."
@@ -52,6 +58,19 @@ LOSSES: dict[str, tuple[Callable, ...]] = {  # sentence -> what it makes of logi
     "The sign of the loss is wrong: training would make it worse.": (lambda z, y: -entropy(z, y),),
     _SQUARED: (lambda z, y: (z - y) ** 2, lambda z, y: (sigmoid(z) - y) ** 2, lambda z, y: (z - (2 * y - 1)) ** 2,
                lambda z, y: (z - y) ** 2 / 2),
+    "This is a Huber loss, squared near 0 and straight beyond: the cross-entropy is asked.":
+        (lambda z, y: _huber(z - y), lambda z, y: _huber(sigmoid(z) - y)),
+    "This loss wants answers -1 and 1, and gets 0 and 1: the cross-entropy is asked, binary_cross_entropy_with_logits.":
+        (lambda z, y: softplus(-y * z), lambda z, y: np.exp(-y * z), lambda z, y: np.where(y == 1, z, np.maximum(z, 1)),
+         lambda z, y: np.maximum(0, 1 - y * z), lambda z, y: np.maximum(0, -y * z)),
+    "This is an exponential loss: the cross-entropy is asked, binary_cross_entropy_with_logits.":
+        (lambda z, y: np.exp(-(2 * y - 1) * z), lambda z, y: np.exp(z) - y * z),
+    "This is a focal loss, in which sure answers count less: the plain cross-entropy is asked.": tuple(
+        lambda z, y, g=g: entropy(z, y) * (1 - np.exp(-entropy(z, y))) ** g for g in (1, 2, 3)),
+    "The answers pass a sigmoid, or are those of the network itself: take y as it comes.":
+        (lambda z, y: entropy(z, sigmoid(y)), lambda z, y: entropy(z, 1.0 * (z > 0)),
+         lambda z, y: entropy(z, sigmoid(z))),
+    "The answers become -1 and 1: the cross-entropy takes them as 0 and 1.": (lambda z, y: entropy(z, 2 * y - 1),),
     "This is a distance of probability and answer: the cross-entropy is asked, binary_cross_entropy_with_logits.":
         (lambda z, y: np.abs(sigmoid(z) - y), lambda z, y: np.abs(z - y), lambda z, y: sigmoid(z) - y, lambda z, y: z -
             y),
@@ -100,3 +119,37 @@ REDUCTIONS: dict[str, tuple[Callable, ...]] = {
     "The number below the line is off by one: take the mean.": (lambda x: x.sum() / (len(x) - 1), lambda x: x.sum() /
     (len(x) + 1)),
 }
+WRONG_LOSSES = (
+    *(Wrong("loss", sentence, f) for sentence, found in LOSSES.items() for f in found),
+    *(Wrong("reduce", sentence, f) for sentence, found in REDUCTIONS.items() for f in found),
+)
+
+
+def name_loss(gots: Sequence[np.ndarray], cases: Sequence[tuple[np.ndarray, np.ndarray]]) -> str:
+    """What was computed of logits and answers in place of the mean cross-entropy; "" where nothing known fits.
+
+    Several cases are needed, or one mistake looks like another one by chance.
+    """
+    def build(loss: Callable, reduce: Callable, result: Callable) -> Callable:
+        return lambda z, y: result(np.asarray(reduce(np.asarray(loss(z, y), dtype=float)), dtype=float))
+
+    message = find_mistake(gots, cases, build, {"loss": entropy, "reduce": np.mean, "result": lambda x: x}, [
+        *WRONG_LOSSES, *(Wrong("result", *change) for change in RESULTS)])
+    if message or len(cases) < 4 or any(np.ndim(got) for got in gots):
+        return message
+    got, total = (np.array(x, dtype=float) for x in (gots, [entropy(z, y).mean() for z, y in cases]))
+    halves = [[((y == answer) * entropy(z, y)).mean() for z, y in cases] for answer in (1, 0)]
+    softer = [(z * (y - 0.5)).mean() for z, y in cases]
+    for left, columns, words in (
+        (got, [total], "This is {0:.3g} times the mean cross-entropy: leave it as it is."),
+        (got - total, [total**0], "To the mean cross-entropy {0:.3g} is added: leave it as it is."),
+        (got - total, [[(z**2).mean() for z, _ in cases]], "To the cross-entropy {0:.3g} times the mean squared logit "
+                                                           "is added: the cross-entropy alone is asked."),
+        (got - total, [softer], "The answers are made softer, by {0:.3g}: take them as they come, 0 and 1."),
+        (got, halves, "Answers 1 count {0:.3g} times and answers 0 {1:.3g} times here: each counts once, without "
+                      "weights."),
+    ):
+        weights = np.linalg.lstsq(np.transpose(columns), left, rcond=None)[0]
+        if np.allclose(np.transpose(columns) @ weights, left, rtol=1e-3, atol=1e-5):
+            return words.format(*weights)
+    return ""

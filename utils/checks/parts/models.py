@@ -1,9 +1,11 @@
 """Networks that a learner's function is given: the same one, not a copy, and what was done to it."""
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from utils.checks.helpers import require
 from utils.checks.tools.running import Learner
@@ -30,6 +32,17 @@ class NetworkLearner(Learner):
         """What the function returns; see ``Learner``."""
         return super().__call__(*(_Itself(a) if isinstance(a, (nn.Module, torch.optim.Optimizer)) or isinstance(
             a, torch.Tensor) and a.requires_grad else a for a in args), look=look, nothing=nothing)
+
+
+@contextlib.contextmanager
+def optimizers_noted(seen: list[tuple[torch.optim.Optimizer, dict[str, Any]]]) -> Iterator[None]:
+    """Notes in ``seen`` the optimizer of each step that is taken, and its first group's settings at that moment."""
+    handle = register_optimizer_step_pre_hook(
+        lambda optimizer, args, kwargs: seen.append((optimizer, dict(optimizer.param_groups[0]))))
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 class Watched:

@@ -169,7 +169,8 @@ WRONG_FLIPS = (
           lambda r, m, a: r[m].mean() - r[~m].mean()),
     Wrong("share", "This counts where answer is right or the pair flips: keep the flips, then count.", lambda r, m, a:
         (r | m).mean()),
-    Wrong("share", "This counts where being right and flipping agree: keep the flips, then count.", lambda r, m, a: (r
+    Wrong("share", "This counts the answers that are not y_base, over all pairs: keep the flips, then count the right "
+                   "ones.", lambda r, m, a: (r
         == m).mean()),
     Wrong("share", "Truth values are used as positions, 0 and 1, so only the first two pairs count: index with "
                    "booleans.",

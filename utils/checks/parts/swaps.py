@@ -43,6 +43,16 @@ KEPT: dict[str, Any] = {  # what may be put in place of a layer's output, from t
     "The source's output is cut to [0, 1] before it is put in place.": lambda s, b: s.clamp(0, 1),
     "The source's channels are shifted: neuron i belongs to neuron i.": lambda s, b: s.roll(1, 1),
     "Noise is added to the source's output.": lambda s, b: s + 0.1,
+    "The mean of the source's output is put in place of each of its neurons.": lambda s, b: s.mean().expand_as(s),
+    "The source's output is divided by its length, or by its largest value: put it in place as it is.": lambda s, b:
+    s / s.norm(),
+    "The source's output is divided by its length, or by its largest value: put it in place as it is. ": lambda s, b:
+    s / s.abs().max(),
+    "The source's output is centered or standardized: put it in place as it is.": lambda s, b: s - s.mean(),
+    "The source's output is centered or standardized: put it in place as it is. ": lambda s, b: (
+        s - s.mean()) / s.std(),
+    "Only where the source's output is above 0 is it put in place: the whole is wanted.": lambda s, b: torch.where(
+        s > 0, s, b),
 }
 
 def swaps(model: torch.nn.Module, layer: str, X_base: torch.Tensor, X_source: torch.Tensor) -> dict[str, Callable]:
@@ -115,7 +125,16 @@ def say_put(outputs: list[torch.Tensor], sizes: str) -> None:
         if np.allclose(columns @ weights, got, atol=1e-3):
             refuse(f"With {sizes}, the network goes on with {weights[0]:.3g} x the source's output + {weights[1]:.3g} "
                    f"x the base's + {weights[2]:.3g}: put the source's in place as it is.")
+        if np.allclose(np.sort(got), np.sort(source), atol=1e-5):
+            refuse(f"With {sizes}, the network goes on with the source's numbers in other places: row i, channel and "
+                   "pixel stay where they are.")
+        if (np.diff(got[np.argsort(source)]) >= -1e-6).all():
+            refuse(f"With {sizes}, the network goes on with a function of the source's output, like a tanh, a power or "
+                   "a rounding: put it in place as it is.")
         share = np.isclose(got, source, atol=1e-5).mean()
+        if (np.isclose(got, source, atol=1e-5) | np.isclose(got, base, atol=1e-5)).all():
+            refuse(f"With {sizes}, {share:.0%} of what the network goes on with is the source's output, and the rest "
+                   "still the base's: the whole output of the layer is to be put in place.")
         refuse(f"With {sizes}, {share:.0%} of what the network goes on with is the source's output: return from the "
                "second hook all that the first one kept of the same layer, unchanged.")
     refuse(f"With {sizes}, the network goes on with an output of another shape: return "

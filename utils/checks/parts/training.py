@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from utils.checks.helpers import bce, noise_images, own_rng, require
-from utils.checks.parts.losses import LOSSES, REDUCTIONS, entropy
-from utils.checks.parts.models import NetworkLearner, Watched
+from utils.checks.parts.losses import LOSSES, entropy, name_loss
+from utils.checks.parts.models import NetworkLearner, Watched, optimizers_noted
 from utils.checks.tools.running import refuse
-from utils.checks.tools.variants import RESULTS, Wrong, alike, as_numbers, describe, find_mistake
+from utils.checks.tools.variants import alike, as_numbers, describe
 from utils.model_utils import PyTorchCNN
 
 _NO_GRADIENT = ("No gradient reaches the network: compute the loss from model(X), without detach, item or no_grad, and "
@@ -26,9 +26,21 @@ _HINTS = {
     "only be created for scalar": "backward starts from one number: take the mean over the batch.",
     "Long|dtype": "The answers y are floats as they come: leave their type.",
 }
-WRONG_LOSSES = (
-    *(Wrong("loss", sentence, f) for sentence, found in LOSSES.items() for f in found),
-    *(Wrong("reduce", sentence, f) for sentence, found in REDUCTIONS.items() for f in found),
+# what may be done to the images first
+IMAGES: tuple[tuple[str, Callable[[torch.Tensor], torch.Tensor]], ...] = (
+    ("are flipped left to right", lambda X: X.flip(3)), ("are flipped upside down", lambda X: X.flip(2)),
+    ("are transposed", lambda X: X.transpose(2, 3)), ("are turned by a half", lambda X: X.flip(2, 3)),
+    *(("are turned by a quarter", lambda X, k=k: X.rot90(k, (2, 3))) for k in (1, 3)),
+    ("are in reverse order, so that image i does not belong to answer i", lambda X: X.flip(0)),
+    ("are shifted, so that image i does not belong to answer i", lambda X: X.roll(1, 0)),
+    ("are divided by 255", lambda X: X / 255), ("are multiplied by 255", lambda X: 255 * X),
+    ("are made negative", lambda X: 1 - X), ("lose their mean", lambda X: X - X.mean()),
+    ("lose 0.5", lambda X: X - 0.5),
+    ("are standardized", lambda X: (X - X.mean()) / X.std()), ("are scaled to [-1, 1]", lambda X: 2 * X - 1),
+    ("are standardized", lambda X: (X - 0.5) / 0.5), ("are divided by their largest value", lambda X: X / X.max()),
+    ("are standardized, each for itself", lambda X: (X - X.mean((2, 3), keepdim=True)) / X.std((2, 3), keepdim=True)),
+    ("are cut to [0, 1]", lambda X: X.clamp(0, 1)), ("become 0 and 1", lambda X: (X > 0.5).float()),
+    ("are squared", lambda X: X**2), ("are replaced by zeros", lambda X: 0 * X),
 )
 
 
@@ -66,51 +78,81 @@ def _require_float(loss: Any) -> None:
 def require_steps(f: Callable) -> None:
     """Raise WrongAnswer unless ``f(model, optimizer, X, y)`` takes a step of training and returns its loss, a float."""
     learner = NetworkLearner(f, "train_step(model, optimizer, X, y)", _HINTS)
-    runs, lost, known = [], [], []
+    runs, lost, known, images, sizes = [], [], [], [], []
     cases: tuple[tuple[int, dict[str, Any]], ...] = (
         (6, {"lr": 0.1}), (4, {"lr": 0.03, "momentum": 0.9}), (5, {"lr": 0.1}))
     for n, settings in cases:
         model = PyTorchCNN()
+        with torch.no_grad():
+            model.fc2.weight.mul_(3)
         X, y = list(noise_images(2 * n).view(n, 2, 1, 28, 28).unbind(1)), [(torch.rand(n) < 0.6).float() for _ in
             range(2)]
         y[0][:2], y[1][:2] = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
         before, optimizer = copy.deepcopy(model), torch.optim.SGD(model.parameters(), **settings)
-        watched, weights, logits = Watched(model), [], []
-        for images, answers in zip(X, y):
-            logits.append(model(images).detach().squeeze(1).numpy().astype(float))
-            loss = learner(model, optimizer, images, answers)
+        watched, weights = Watched(model), []
+        seen: list[tuple[torch.optim.Optimizer, dict[str, Any]]] = []
+        for pictures, answers in zip(X, y):
+            with torch.no_grad():
+                logits, *others = (model(change(pictures)).squeeze(1).numpy().astype(float) for change in (
+                    lambda X: X, *(change for _, change in IMAGES)))
+            sizes.append(_weights(model).double())
+            with optimizers_noted(seen):
+                loss = learner(model, optimizer, pictures, answers)
             lost.append(loss)
             weights.append(_weights(model))
-            known.append((logits[-1], answers.numpy().astype(float)))
+            with torch.no_grad():
+                others.append(model(pictures).squeeze(1).numpy().astype(float))
+            known.append((logits, answers.numpy().astype(float)))
+            images.append(others)
         watched.require_untouched(weights=False)
-        group = optimizer.param_groups[0]
-        require(all(group[name] == value for name, value in settings.items()), "Your function changes the settings of "
-                "the optimizer: leave them as they are.")
+        _require_optimizer(seen, optimizer, settings)
         graded = any(p.grad is not None and bool(p.grad.any()) for p in model.parameters())
         runs.append((before, X, y, settings, weights, graded))
     numbers = [as_numbers(loss.detach() if isinstance(loss, torch.Tensor) else loss) for loss in lost]
-    _require_losses(numbers, known)
+    _require_losses(numbers, known, images, sizes)
     _require_steps(runs)
     for loss in lost:
         _require_float(loss)
 
 
-def _require_losses(numbers: list[np.ndarray], known: list[tuple[np.ndarray, np.ndarray]]) -> None:
-    """Raise WrongAnswer unless each loss is the mean cross-entropy of logits and answers before the step."""
-    def build(loss: Callable, reduce: Callable, result: Callable = lambda x: x) -> Callable:
-        return lambda z, y: result(np.asarray(reduce(np.asarray(loss(z, y), dtype=float)), dtype=float))
+def _require_optimizer(seen: list[tuple[torch.optim.Optimizer, dict[str, Any]]], optimizer: torch.optim.Optimizer,
+                       settings: dict[str, Any]) -> None:
+    """Raise WrongAnswer unless it is the optimizer that is passed, as it was, that took the two steps."""
+    own = [type(other).__name__ for other, _ in seen if other is not optimizer]
+    require(not own, f"An optimizer of your own takes the step ({', '.join(own[:1])}): take the one that is passed, "
+                     "optimizer.step().")
+    wanted = {**torch.optim.SGD([torch.zeros(1)]).defaults, **settings}
+    changed = [name for group in (optimizer.param_groups[0], *(group for _, group in seen)) for name, value in
+               wanted.items() if group[name] != value]
+    require(not changed, f"Your function changes the settings of the optimizer ({', '.join(changed[:1])}): leave them "
+                         "as they are.")
+    require(len(seen) <= 2, f"{len(seen) / 2:g} steps are taken for one batch: one loss over the whole batch, and one "
+                            "step, with no loop over images or epochs.")
 
-    right = {"loss": entropy, "reduce": np.mean, "result": lambda x: x}
-    rights = [np.asarray(build(entropy, np.mean)(*case)) for case in known]
+
+def _require_losses(numbers: list[np.ndarray], known: list[tuple[np.ndarray, np.ndarray]],
+                    images: list[list[np.ndarray]], weights: list[torch.Tensor]) -> None:
+    """Raise WrongAnswer unless each loss is the mean cross-entropy of logits and answers before the step."""
+    rights = [np.asarray(entropy(z, y).mean()) for z, y in known]
     if all(map(alike, numbers, rights)):
         return
-    message = find_mistake(numbers, known, build, right, [*WRONG_LOSSES, *(Wrong("result", s, c) for s, c in RESULTS)])
+    after = [np.asarray(entropy(others[-1], y).mean()) for others, (_, y) in zip(images, known)]
+    require(not all(map(alike, numbers, after)), "The loss that you return is that after the step: compute it once, "
+            "before the step, and return that.")
+    for i, (words, _) in enumerate(IMAGES):
+        changed = [np.asarray(entropy(others[i], y).mean()) for others, (_, y) in zip(images, known)]
+        require(not all(map(alike, numbers, changed)), f"The images {words}: give X to the model as it comes.")
+    message = name_loss(numbers, known)
     require(not message, message)
-    after = [got for got, right_one in zip(numbers[::2], rights[::2]) if alike(got, right_one)]
-    require(len(after) == 0, "The loss is right at the first step, and wrong at the second, with other images: compute "
-                             "it anew from the X and y that are passed.")
-    require(not all(got < right_one for got, right_one in zip(numbers, rights) if got.ndim == 0), "The loss that you "
-            "return is less than that before the step: compute it once, before the step, and return that.")
+    added = [float(got - right) if got.ndim == 0 else np.nan for got, right in zip(numbers, rights)]
+    for what, size in (("squares", lambda w: w**2), ("absolute values", torch.abs)):
+        ratios = np.array(added) / [float(size(w).sum()) for w in weights]
+        require(not np.isfinite(ratios).all() or ratios.min() < 1e-7 or np.ptp(ratios) > 0.01 * ratios.max(),
+                f"The loss holds {ratios.mean():.2g} times the sum of the {what} of the weights: the cross-entropy "
+                "alone is asked.")
+    first = [alike(got, right_one) for got, right_one in zip(numbers[::2], rights[::2])]
+    require(not all(first), "The loss is right at the first step, and wrong at the second, with other images: compute "
+                            "it anew from the X and y that are passed.")
     require(any(got.ndim > 0 or not np.isfinite(got) for got in numbers), "The loss that you return is not that of "
             f"the whole batch before the step: {numbers[0]:.4g} in place of {rights[0]:.4g}. Compute it once, the mean "
             "over model(X) and y as they come, before optimizer.step().")

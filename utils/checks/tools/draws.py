@@ -49,7 +49,8 @@ class _Drawing:
         """Base (n,) and sources (num_sources, n), or WrongAnswer, for n, num_images and num_sources; of pairs, one."""
         n, num_images, k = sizes
         got = self.learner(n, num_images, *(() if self.pairs else (k,)), rng)
-        require(isinstance(got, (tuple, list)) and len(got) == 2, "Return two arrays of indices, base and "
+        rows = self.pairs and isinstance(got, np.ndarray) and got.shape == (2, n)  # unpacks like a tuple
+        require(isinstance(got, (tuple, list)) and len(got) == 2 or rows, "Return two arrays of indices, base and "
                 f"{self.second}: this is a {type(got).__name__}.")
         names, wanted = ("base", self.second), ((n,), (n,) if self.pairs else (k, n))
         for name, part in zip(names, got):
@@ -136,6 +137,8 @@ def require_uniform_draws(f: Callable, example: str, pairs: bool = False) -> Non
         for i, name in enumerate(names):
             _require_uniform(name.capitalize(), drawn[:, i], num_images)
         _require_independent(drawn, names, num_images)
+    for name, part in zip(("Base", "A source"), draw((10_000, 8, 2), np.random.default_rng(105))):
+        _require_uniform(name, part.reshape(-1, 1), 8)
 
 
 def _require_independent(drawn: np.ndarray, names: list[str], num_images: int) -> None:

@@ -39,7 +39,8 @@ def fitted(fits: dict, inputs: Callable, fit: Callable, test: Callable, design: 
             columns = design(coordinates, a)
             fits[key] = values, columns @ solve(columns[a], values[a])
         values, predicted = fits[key]
-        return score(values[b], predicted[b], {"fit": values[a], "all": values, "k": x.shape[1]})
+        return score(values[b], predicted[b], {"fit": values[a], "all": values, "k": x.shape[1],
+                                                 "error": ((values - predicted) ** 2).mean()})
 
     return probe
 
@@ -71,6 +72,26 @@ def _error(y: np.ndarray, p: np.ndarray) -> float:
     return ((y - p) ** 2).mean()
 
 
+_BELOWS: tuple[tuple[str, Callable], ...] = (
+    ("the sum over all rows", lambda y, p, of: ((of["all"] - of["all"].mean()) ** 2).sum()),
+    ("the sum over all rows", lambda y, p, of: len(of["all"]) * y.var()),
+    ("the sum of the first half", lambda y, p, of: ((of["fit"] - of["fit"].mean()) ** 2).sum()),
+    ("the range of the values", lambda y, p, of: np.ptp(y)),
+    ("the squared range of the values", lambda y, p, of: np.ptp(y) ** 2),
+    ("the mean of the values", lambda y, p, of: y.mean()),
+    ("the squared mean of the values", lambda y, p, of: y.mean() ** 2),
+    ("the mean of the absolute values", lambda y, p, of: abs(y).mean()),
+    ("the spread around the median", lambda y, p, of: ((y - np.median(y)) ** 2).mean()),
+    ("the spread around the median", lambda y, p, of: ((y - np.median(y)) ** 2).sum()),
+    ("the sum of both variances, of values and predictions,", lambda y, p, of: y.var() + p.var()),
+    ("the spread of the first half around another mean", lambda y, p, of: ((of["fit"] - y.mean()) ** 2).mean()),
+    ("the spread of the predictions around the values' mean", lambda y, p, of: ((p - y.mean()) ** 2).mean()),
+    ("the spread of the predictions around the values' mean", lambda y, p, of: ((p - y.mean()) ** 2).sum()),
+    ("the sum of squares, without the mean taken off,", lambda y, p, of: (y**2).sum()),
+    ("the sum of the absolute distances", lambda y, p, of: abs(y - y.mean()).sum()),
+    ("the mean of the absolute distances", lambda y, p, of: abs(y - y.mean()).mean()),
+    ("the number of rows", lambda y, p, of: len(y)),
+)
 WRONG_FITS: tuple[Wrong, ...] = (
     Wrong("test", _WHERE, lambda h, n: slice(0, h)), Wrong("fit", _SEEN, lambda h, n: slice(0, n)),
     Wrong("fit", "The fit has seen the rows that it is measured on: fit to the first half.", lambda h, n: slice(h, n)),
@@ -90,8 +111,8 @@ WRONG_FITS: tuple[Wrong, ...] = (
                 lambda x, y, a: (_by_half(x, False), _by_half(y, False)),
                 lambda x, y, a: (_by_half(x, True), _by_half(y, True)))),
     Wrong("inputs", "Only the first coordinate is used: fit to all of them.", lambda x, y, a: (x[:, :1], y)),
-    Wrong("inputs", "Only the first coordinates are used: fit to all of them.", lambda x, y, a: (x[:, :2], y)),
-    Wrong("inputs", "Only the first coordinates are used: fit to all of them.", lambda x, y, a: (x[:, :3], y)),
+    *(Wrong("inputs", "Only the first coordinates are used: fit to all of them.", lambda x, y, a, k=k: (x[:, :k], y))
+      for k in (2, 3)),
     Wrong("inputs", "The last coordinate is left out: fit to all of them.", lambda x, y, a: (x[:, :-1], y)),
     Wrong("inputs", "The coordinates are added up first: each has a weight of its own.",
           lambda x, y, a: (x.sum(axis=1, keepdims=True), y)),
@@ -136,6 +157,18 @@ WRONG_FITS: tuple[Wrong, ...] = (
     Wrong("score", _BELOW, lambda y, p, of: 1 - _error(y, p) / p.var()),
     Wrong("score", _BELOW, lambda y, p, of: 1 - _error(y, p) / ((y - of["all"].mean()) ** 2).mean()),
     Wrong("score", _BELOW, lambda y, p, of: 1 - _error(y, p) / ((y - p.mean()) ** 2).mean()),
+    *(Wrong("score", f"Below the line stands {name}: it is the variance of the second half, around its own mean.",
+            lambda y, p, of, error=error, below=below: 1 - error(y, p, of) / below(y, p, of))
+      for error in (lambda y, p, of: _error(y, p), lambda y, p, of: ((y - p) ** 2).sum()) for name, below in _BELOWS),
+    Wrong("score", "The errors of all rows stand above the line: take those of the second half.",
+          lambda y, p, of: 1 - of["error"] / y.var()),
+    Wrong("score", "The line is upside down: the variance of the values stands below it.",
+          lambda y, p, of: 1 - y.var() / _error(y, p)),
+    Wrong("score", "A square root is taken: R^2 is 1 minus squared error / variance.",
+          lambda y, p, of: 1 - (y - p).std() / y.std()),
+    *(Wrong("score", "R^2 is adjusted for the number of coordinates: on other rows than those of the fit it is not.",
+            lambda y, p, of, i=top, k=k: 1 - _error(y, p) / y.var() * (len(y) - i) / (len(y) - (k or of["k"] + i)))
+      for top in (0, 1) for k in (0, 2, 3, 4)),
     Wrong("score", "A median stands in place of the mean of the squared errors.",
           lambda y, p, of: 1 - np.median((y - p) ** 2) / y.var()),
     Wrong("score", "The largest error stands in place of the mean of the squares.",
@@ -159,10 +192,6 @@ WRONG_FITS: tuple[Wrong, ...] = (
           lambda y, p, of: 1 - (_error(y, p) / y.var()) ** 0.5),
     Wrong("score", "Predictions and values are exchanged: the values' variance stands below the line.",
           lambda y, p, of: _r2(p, y, of)),
-    Wrong("score", "R^2 is adjusted for the number of coordinates: on other rows than those of the fit it is not.",
-          lambda y, p, of: 1 - (1 - _r2(y, p, of)) * (len(y) - 1) / (len(y) - of["k"] - 1)),
-    Wrong("score", "R^2 is adjusted for the number of coordinates: on other rows than those of the fit it is not.",
-          lambda y, p, of: 1 - (1 - _r2(y, p, of)) * (len(y) - 1) / (len(y) - 4)),
     Wrong("score", "These are the predictions: how far are they from the values?", lambda y, p, of: p),
     Wrong("score", "These are the errors: what share of the variance are their squares?", lambda y, p, of: y - p),
     Wrong("score",
@@ -198,7 +227,7 @@ def say_probe(f: Callable, gots: list[np.ndarray]) -> None:
     own, first = got(x, y), np.r_[shuffled, 20:40]
     for message, value, wanted in (
         ("Values that are exactly a weighted sum of the coordinates have R^2 = 1", got(x, exact), 1.0),
-        ("Values that are exactly a weighted sum plus a constant have R^2 = 1: does the fit hold the intercept",
+        ("Values that are exactly a weighted sum plus a constant have R^2 = 1: is there an intercept, and no penalty",
          got(x, exact + 5), 1.0),
         ("R^2 stays when all values are multiplied by 10: the errors are divided by the variance", got(x, 10 * y), own),
         ("R^2 stays when 5 is added to all values: does the fit hold the intercept", got(x, y + 5), own),
@@ -211,6 +240,11 @@ def say_probe(f: Callable, gots: list[np.ndarray]) -> None:
     ):
         require(bool(np.isclose(value, wanted, rtol=1e-3, atol=1e-4)), f"{message}. Yours "
                 + (f"is {value:.3f}." if wanted == 1.0 else f"goes from {wanted:.3f} to {value:.3f}."))
-    half = noise.copy()
-    half[20:] = 0
+    for size in (1.0, 4.0):
+        off = np.where(np.arange(40) == 30, exact + size, exact)
+        right = 1 - size**2 / 20 / off[20:].var()
+        require(bool(np.isclose(got(x, off), right, atol=1e-3)), "Where all values are exact but one of the second "
+                f"half, which is off by {size:g}, R^2 is {right:.3f}, and yours {got(x, off):.3f}: above the line "
+                "stands the mean of the squared errors, below it that of the squared distances from the mean.")
+    half = np.r_[noise[:20], np.zeros(20)]
     require(got(x, y + half) != own, "R^2 does not change with the values of the first half: fit to them.")

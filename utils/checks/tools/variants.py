@@ -40,6 +40,8 @@ RESULTS: tuple[tuple[str, Callable], ...] = (  # what can be done to a right res
     ("Values above 1 are cut: let them show.", lambda x: np.minimum(x, 1)),
     ("Values are cut to [0, 1]: let those outside show.", lambda x: np.clip(x, 0, 1)),
     ("Values outside [0, 1] are missing: leave them as they are.", lambda x: np.where((x < 0) | (x > 1), np.nan, x)),
+    ("Values above 1 are missing: leave them as they are.", lambda x: np.where(x > 1, np.nan, x)),
+    ("Values below 0 are missing: leave them as they are.", lambda x: np.where(x < 0, np.nan, x)),
     ("Values outside [0, 1] are set to 0: leave them as they are.", lambda x: np.where((x < 0) | (x > 1), 0, x)),
     ("The result is squeezed by tanh: leave it as it is.", np.tanh), ("The exponential is taken.", np.exp),
     ("The logarithm is taken.", np.log), ("The inverse of tanh is taken.", np.arctanh),
@@ -52,17 +54,11 @@ RESULTS: tuple[tuple[str, Callable], ...] = (  # what can be done to a right res
     ("The table is transposed.", np.transpose), ("The order is reversed.", lambda x: x[::-1]),
     ("The columns are in reverse order.", lambda x: x[:, ::-1]), ("The result is sorted: leave its order.", np.sort),
     ("The results are sorted: leave the order of the rows.", lambda x: np.sort(x, axis=0)),
-    ("The result is shifted by one place.", lambda x: np.roll(x, 1, 0)),
-    ("The result is shifted by one place.", lambda x: np.roll(x, -1, 0)),
-    ("Each row has its result: leave out the mean over them.", np.mean),
-    ("Each row has its result: leave out the sum over them.", np.sum),
+    *(("The result is shifted by one place.", lambda x, i=i: np.roll(x, i, 0)) for i in (1, -1)),
+    *((f"Each row has its result: leave out the {f.__name__} over them.", f) for f in (np.mean, np.sum)),
     ("Each row has its result: this is the largest one.", np.max), ("Each row has its result: this is one.", np.min),
-    ("Each has its result: this is a mean along one axis.", lambda x: x.mean(0)),
-    ("Each has its result: this is a mean along one axis.", lambda x: x.mean(1)),
-    ("Each has its result: this is a sum along one axis.", lambda x: x.sum(0)),
-    ("Each has its result: this is a sum along one axis.", lambda x: x.sum(1)),
-    ("Each has its result: this is the largest along one axis.", lambda x: x.max(0)),
-    ("Each has its result: this is the largest along one axis.", lambda x: x.max(1)),
+    *((f"Each has its result: this is {word} along one axis.", lambda x, f=f, i=i: f(x, i))
+      for word, f in (("a mean", np.mean), ("a sum", np.sum), ("the largest", np.max)) for i in (0, 1)),
     ("The rows are divided by their sums: leave them as they are.", lambda x: x / x.sum(1, keepdims=True)),
     ("The columns are divided by their sums: leave them as they are.", lambda x: x / x.sum(0, keepdims=True)),
     ("The rows are divided by their largest: leave them as they are.", lambda x: x / x.max(1, keepdims=True)),
@@ -74,7 +70,7 @@ RESULTS: tuple[tuple[str, Callable], ...] = (  # what can be done to a right res
     ("This is the result in one row: keep its two axes.", lambda x: x.reshape(-1) if x.ndim > 1 else x),
     ("This is the first row of the result alone.", lambda x: x[0]), ("This is the last row alone.", lambda x: x[-1]),
     ("This is a running sum.", lambda x: np.cumsum(x, 0) if x.ndim else 1 / 0),
-                                             ("These are ranks, or positions.", np.argsort),
+    ("These are ranks, or positions.", np.argsort),
     ("These are the positions of the right ones: return True or False for each.", lambda x: np.nonzero(x)[0]),
     ("These are the positions of the others: return True or False for each.", lambda x: np.nonzero(x == 0)[0]),
 )
@@ -108,7 +104,7 @@ def wrong_ways(right: dict[str, Any], wrong: Sequence[Wrong], most: int = 2) -> 
         for chosen in itertools.combinations(wrong, number):
             parts = {w.part: w.value for w in chosen}
             if len(parts) == number:
-                yield " ".join(dict.fromkeys(w.sentence for w in chosen)), {**right, **parts}
+                yield " ".join(dict.fromkeys(w.sentence.strip() for w in chosen)), {**right, **parts}
 
 
 def find_mistake(gots: Sequence[Any], cases: Sequence[tuple], build: Callable[..., Callable], right: dict[str, Any],
@@ -165,6 +161,10 @@ def describe(gots: Sequence[np.ndarray], rights: Sequence[np.ndarray], cases: Se
         refuse(f"Your result has shape {got.shape}; {wanted} was expected, with {sizes[first]}.")
     if np.isnan(got).any() and not np.isnan(right).any():
         refuse(f"Your result holds NaN, with {sizes[first]}: is something divided by 0, or a mean taken of nothing?")
+    if (np.isnan(got) != np.isnan(right)).any():
+        refuse(f"Your result holds a number where NaN is asked, in {(~np.isnan(got) & np.isnan(right)).sum()} of "
+               f"{got.size} places, and NaN where a number is, in {(np.isnan(got) & ~np.isnan(right)).sum()}, with "
+               f"{sizes[first]}.")
     if np.isinf(got).any():
         refuse(f"Your result holds infinite values, with {sizes[first]}: is something divided by 0?")
     values = {float(v) for g in gots for v in g.ravel()[:50]}
@@ -190,13 +190,13 @@ def describe(gots: Sequence[np.ndarray], rights: Sequence[np.ndarray], cases: Se
         refuse("Your results come in the right order, but are not the right numbers: is a power, a logarithm or "
                "another function taken of them, or of what goes in?")
     if right.ndim == 2:
-        ok = np.isclose(got, right, rtol=1e-4, atol=1e-5)
+        ok = np.isclose(got, right, rtol=1e-4, atol=1e-5, equal_nan=True)
         for axis, name in ((0, "columns"), (1, "rows")):
             good = ok.all(axis=axis)
             yes, no = (np.nonzero(which)[0].tolist()[:6] for which in (good, ~good))
             require(not yes or not no, f"With {sizes[first]}, the {name} {yes} are right, and {no} are wrong: how do "
                                        "they differ?")
-    off = tuple(np.argwhere(~np.isclose(got, right, rtol=1e-4, atol=1e-5))[0][:1])
+    off = tuple(np.argwhere(~np.isclose(got, right, rtol=1e-4, atol=1e-5, equal_nan=True))[0][:1])
     shown_inputs = {name: np.asarray(value) for name, value in zip(names, case) if not isinstance(value, (list, dict))}
     rows = {name: v[off] if right.ndim and v.shape[:1] == right.shape[:1] else v for name, v in shown_inputs.items()}
     shown = ", ".join(f"{name} = {np.round(v, 3).tolist()}" for name, v in rows.items() if v.size <= 8)
