@@ -215,6 +215,7 @@ def main() -> int:
     parser.add_argument("--into", type=Path, default=Path("build"), help="folder for the executed copies")
     parser.add_argument("--jobs", type=int, default=2, help="how many at once, each with one thread")
     arguments = parser.parse_args()
+    sys.stdout.reconfigure(errors="backslashreplace")  # a Windows console may lack a letter
     if arguments.jobs < 1:
         parser.error(f"--jobs must be at least 1, got {arguments.jobs}")
     into = arguments.into.resolve()
