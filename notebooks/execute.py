@@ -144,10 +144,13 @@ def execute(path: Path, into: Path, progress: Progress) -> tuple[str, dict[str, 
         a line for the reader, and seconds and peak memory in MiB; None in their place where a cell failed.
     """
     start, name = time.perf_counter(), path.stem
-    notebook = nbformat.read(path, as_version=4)
-    for cell in notebook.cells:
+    notebook = nbformat.reads(path.read_text(encoding="utf-8-sig"), as_version=4)
+    notebook.nbformat_minor = max(notebook.nbformat_minor, 5)
+    for n, cell in enumerate(notebook.cells, start=1):
+        cell.setdefault("id", f"cell-{n}")  # which another program may leave out
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+    nbformat.validate(notebook)
     progress.begin(name, sum(cell.cell_type == "code" for cell in notebook.cells))
     probe = nbformat.v4.new_code_cell(PROBE)
     notebook.cells.append(probe)
@@ -212,6 +215,7 @@ def main() -> int:
     parser.add_argument("--into", type=Path, default=Path("build"), help="folder for the executed copies")
     parser.add_argument("--jobs", type=int, default=2, help="how many at once, each with one thread")
     arguments = parser.parse_args()
+    sys.stdout.reconfigure(errors="backslashreplace")  # a Windows console may lack a letter
     if arguments.jobs < 1:
         parser.error(f"--jobs must be at least 1, got {arguments.jobs}")
     into = arguments.into.resolve()

@@ -54,12 +54,9 @@ def _ceiling(same_image: bool, coefficients: tuple[float, float, float]) -> floa
     total = 0.0
     for threshold, share in zip(thresholds, color_share):
         yes = coefficients[0] * circularity[:, None] + coefficients[2] * area[None, :] > threshold
-        if same_image:
-            p = np.tensordot(weights, yes, axes=2) / shape_share
-            total += share * shape_share @ np.maximum(p, 1 - p)
-        else:
-            p = by_circularity @ yes @ by_area.T
-            total += share * shape_share @ np.maximum(p, 1 - p) @ shape_share
+        p = np.tensordot(weights, yes, axes=2) / shape_share if same_image else by_circularity @ yes @ by_area.T
+        best = share * shape_share @ np.maximum(p, 1 - p)
+        total += best if same_image else best @ shape_share
     return float(total)
 
 
@@ -85,9 +82,8 @@ def ideal_answers(images: np.ndarray, coefficients: Sequence[float] = COEFFICIEN
     return (p > 0.5).astype(float)
 
 
-def bayes_ceiling(
-    variables: Sequence[Sequence[int]] = (), coefficients: Sequence[float] = COEFFICIENTS
-) -> float:
+def bayes_ceiling(variables: Sequence[Sequence[int]] = (),
+                  coefficients: Sequence[float] = COEFFICIENTS) -> float:
     """Best accuracy that is possible on an interchange intervention, exact for the rasterizer's shapes.
 
     The color can be read off an image, so only circularity and area are uncertain, and what matters is whether

@@ -130,9 +130,8 @@ def save_checkpoint(model: torch.nn.Module, path: str | Path, provenance: dict[s
     return written
 
 
-def save_own_checkpoint(
-    model: torch.nn.Module, provenance: dict[str, Any], folder: str | Path = MODEL_FOLDER, name: str = "base_cnn"
-) -> Path:
+def save_own_checkpoint(model: torch.nn.Module, provenance: dict[str, Any], folder: str | Path = MODEL_FOLDER,
+                        name: str = "base_cnn") -> Path:
     """Save what you trained yourself under a name that no other network has, like ``base_cnn-1a2b3c4d.pth``.
 
     The digits begin the SHA-256 of the weights. The network that ships and those of other people stay as they are.
@@ -169,11 +168,11 @@ def read_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
     content, provenance = _patiently(partial(_read, path), ValueError, OSError)
     try:
         weights = unpack_weights(content)
-        broken = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
+        broken = [name for name, tensor in weights.items() if tensor.isnan().any()]  # a mask may be infinite
     except Exception as error:  # a foreign file can make the unpickler raise almost anything
         raise ValueError(f"{path.name} does not hold weights") from error
     if broken:
-        raise ValueError(f"{path.name} holds weights that are nan or infinite, in {', '.join(broken)}")
+        raise ValueError(f"{path.name} holds weights that are nan, in {', '.join(broken)}")
     return weights, provenance
 
 
@@ -200,9 +199,8 @@ def load_checkpoint(path: str | Path, device: torch.device | None = None) -> tup
     return model.to(device or find_device()).eval(), provenance
 
 
-def train_base_cnn(
-    seed: int = BASE_RECIPE["seed"], device: torch.device | None = None
-) -> tuple[PyTorchCNN, dict, dict[str, Any]]:
+def train_base_cnn(seed: int = BASE_RECIPE["seed"],
+                   device: torch.device | None = None) -> tuple[PyTorchCNN, dict, dict[str, Any]]:
     """Train the base CNN by ``BASE_RECIPE``: the network, its training history, and its provenance."""
     recipe, start = BASE_RECIPE, time.perf_counter()
     images, labels = create_dataset(recipe["train_images"], seed=recipe["train_data_seed"])

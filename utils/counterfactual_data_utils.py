@@ -12,9 +12,8 @@ from utils.validation import (validate_coefficients, validate_count, validate_gr
                               validate_labels, validate_memory, validate_values, validate_variables)
 
 
-def validate_dataset(
-    images: np.ndarray, labels: np.ndarray, causal_model: CausalModel | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def validate_dataset(images: np.ndarray, labels: np.ndarray,
+                     causal_model: CausalModel | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Return inputs (n, ...) and labels (n, v) of one length n >= 1: ellipses (n, 1, 28, 28) and (n, 3) where there is
     no ``causal_model`` of one's own."""
     if causal_model is None:
@@ -178,11 +177,10 @@ def given_batches(
 ) -> Iterator[Batch]:
     """Epochs over given pairs, in a new order each."""
     generator = torch.Generator().manual_seed(seed)
-    k = len(X_sources)
     for _ in range(num_epochs):
         for rows in torch.randperm(len(X_base), generator=generator, device="cpu").split(batch_size):
             X = torch.cat([X_base[rows], X_sources[:, rows].flatten(0, 1)])
-            sources = torch.arange(len(rows), len(X), device="cpu").view(k, len(rows))
+            sources = torch.arange(len(rows), len(X), device="cpu").view(-1, len(rows))
             yield Batch(X, sources, None if y_base is None else y_base[rows], y_counterfactual[rows], rows)
 
 

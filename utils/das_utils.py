@@ -91,10 +91,10 @@ def _train(
 ):
     validate_intervenable(intervenable)
     model = intervenable.model
-    settings = {"lr": validate_number(lr, "lr", strict=True), "schedule": schedule, "train_model": train_model,
+    settings = {"lr": validate_number(lr, "lr", 0, 1e30, strict=True), "schedule": schedule, "train_model": train_model,
                 "behavior_weight": validate_number(behavior_weight, "behavior_weight"), "subspaces": subspaces}
     batch_size, seed = validate_count(batch_size, "batch_size"), validate_count(seed, "seed", minimum=0)
-    reorderings = validate_count(reorderings, "reorderings")
+    reorderings = validate_count(reorderings, "reorderings", maximum=1000)
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule must be one of {SCHEDULES}, got {schedule!r}")
     if pool is None:
@@ -106,7 +106,7 @@ def _train(
         if y_base is None and behavior_weight:
             raise ValueError("behavior_weight above 0 needs y_base, the labels of the base images")
         y_base = None if y_base is None else validate_targets(y_base, n, "y_base", answers)
-        num_epochs = validate_count(num_epochs, "num_epochs")
+        num_epochs = validate_count(num_epochs, "num_epochs", maximum=2**30)
         try_out(intervenable, X_base, subspaces)
         settings["in_one_pass"] = can_share_a_pass(intervenable, X_base)
         batches = given_batches(X_base, X_sources, y_base, y_counterfactual, batch_size, num_epochs, seed)
@@ -139,7 +139,7 @@ def iit_train(
     schedule: str = "constant", pool: PairPool | None = None, num_steps: int | None = None, reorderings: int = 1,
     seed: int = 0,
 ) -> dict[str, list[float]]:
-    """Interchange intervention training: fit network and rotation together, both in place.
+    """Interchange intervention training: fit all of the network and the rotation together, both in place.
 
     The loss is the cross-entropy of the intervened answer against the causal model's counterfactual answer, plus
     ``behavior_weight`` times that of the plain answer against the base label. Give either fixed pairs or a pool, from

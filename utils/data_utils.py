@@ -176,9 +176,8 @@ def causal_model(labels: np.ndarray, coefficients: Sequence[float] | np.ndarray 
     return (np.matmul(validate_labels(labels), validate_coefficients(coefficients)) > THRESHOLD).astype(np.float32)
 
 
-def as_causal_model(
-    own: CausalModel | None = None, coefficients: Sequence[float] | np.ndarray = COEFFICIENTS
-) -> CausalModel:
+def as_causal_model(own: CausalModel | None = None,
+                    coefficients: Sequence[float] | np.ndarray = COEFFICIENTS) -> CausalModel:
     """The causal model as a function from labels (..., v) to float32 answers (...), checked at each call.
 
     Args:

@@ -13,7 +13,7 @@ from utils.counterfactual_data_utils import validate_dataset
 from utils.data_utils import (COEFFICIENTS, VARIABLE_NAMES, CausalModel, as_causal_model, intervene_on_labels,
                               random_state)
 from utils.model_utils import predict, to_answers
-from utils.validation import validate_count, validate_groups, validate_labels, validate_values
+from utils.validation import validate_count, validate_groups, validate_labels, validate_memory, validate_values
 
 if TYPE_CHECKING:
     from utils.interventions.rotated_space import pv
@@ -33,8 +33,7 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
 
 def name_groups(variables: Sequence[Sequence[int]], names: Sequence[str] = VARIABLE_NAMES) -> str:
     """Readable name of the variables of each source: ``{circularity, color} | {area}``."""
-    groups = validate_groups(variables, len(names))
-    return " | ".join("{" + ", ".join(names[v] for v in group) + "}" for group in groups)
+    return " | ".join("{" + ", ".join(names[v] for v in g) + "}" for g in validate_groups(variables, len(names)))
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,7 @@ class Pairs:
 
     def images(self, images: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """The inputs of bases (n, ...) and sources (k, n, ...) out of (m, ...), checked by ``validate_dataset``."""
+        validate_memory(len(self.base), "n", (1 + len(self.sources)) * images[0].nbytes)
         inputs = torch.from_numpy(images)
         return inputs[self.base], inputs[self.sources]
 
@@ -76,6 +76,7 @@ def draw_pairs(
     labels = validate_labels(labels) if causal_model is None else validate_values(labels)
     groups, n, rng = validate_groups(variables, labels.shape[-1]), validate_count(n, "n"), random_state(seed)
     answer = as_causal_model(causal_model, coefficients)
+    validate_memory(n, "n", 8 * (1 + len(groups)) * (2 + labels.shape[-1]))
     found: list[tuple[np.ndarray, ...]] = []
     count, draws = 0, max(n, 20_000) if discriminating else n
     for _ in range(200):

@@ -81,10 +81,11 @@ def validate_batch(X: torch.Tensor | np.ndarray, model: nn.Module, name: str = "
         raise ValueError(f"{name} must have shape (n, {'1, 28, 28' if of_cnn else '...'}), n > 0, got {tuple(X.shape)}")
     if isinstance(X, np.ndarray):
         X = torch.from_numpy(validate_inputs(X, name))
-    if X.is_complex():
-        raise TypeError(f"{name} must be real, got {X.dtype}")
-    if X.is_floating_point() or of_cnn:
-        low, high = torch.stack(X.aminmax()).tolist()  # nan, if there is one; ten times as quick as isfinite of all
+    if X.is_floating_point() or X.is_complex() or of_cnn:
+        try:  # nan, if there is one; ten times as quick as isfinite of all
+            low, high = torch.stack(X.aminmax()).tolist()
+        except RuntimeError as error:
+            raise TypeError(f"{name} must be a dense tensor of real numbers, got {X.dtype}, {X.layout}") from error
         if not math.isfinite(low + high):
             raise ValueError(f"{name} must be finite, got nan or infinity")
         if of_cnn:
@@ -93,9 +94,10 @@ def validate_batch(X: torch.Tensor | np.ndarray, model: nn.Module, name: str = "
 
 
 def to_type_of(model: nn.Module, X: torch.Tensor) -> torch.Tensor:
-    """Inputs in the type of the network's parameters; whole numbers as they are, but for a ``PyTorchCNN``."""
+    """Inputs in the type of the network's numbers; whole numbers as they are, but for a ``PyTorchCNN``."""
     if X.is_floating_point() or X.dtype == torch.bool or is_a(model, PyTorchCNN):
-        return X.to(next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32))
+        numbers = (*model.parameters(), *model.buffers())
+        return X.to(next((p.dtype for p in numbers if p.is_floating_point()), torch.float32))
     return X
 
 
@@ -172,7 +174,7 @@ def train(
     """Train a network on the task itself: Adam, cross-entropy, one-cycle learning rate.
 
     Args:
-        model: answers with logits; trained in place, on the device it is on.
+        model: answers with logits; trained in place, on the device it is on, but for parameters that you have frozen.
         X: inputs (n, ...), for a ``PyTorchCNN`` images (n, 1, 28, 28).
         y: labels (n,), each 0 or 1, or a class from 0.
         lr: peak learning rate.
@@ -187,14 +189,14 @@ def train(
         FloatingPointError: the loss is no number any more; the network is as before the step that did it.
     """
     device, X = model_device(model), validate_batch(X, model)
-    lr = validate_number(lr, "lr", strict=True)
-    num_epochs, batch_size = validate_count(num_epochs, "num_epochs"), validate_count(batch_size, "batch_size")
+    lr, batch_size = validate_number(lr, "lr", 0, 1e30, strict=True), validate_count(batch_size, "batch_size")
     generator = torch.Generator().manual_seed(validate_count(seed, "seed", minimum=0))
     y = validate_targets(y, len(X), num_answers=count_answers(model, X))
-    steps = -(-len(X) // batch_size)
+    steps, num_epochs = -(-len(X) // batch_size), validate_count(num_epochs, "num_epochs", maximum=2**30)
     history: dict[str, list[float]] = {"loss": [], "lr": []}
     with optimizing(model, history), trange(steps * num_epochs, desc="Training", leave=False) as bar:
-        model.requires_grad_(True).train()  # pyvene may have frozen it
+        if not any(p.requires_grad for p in model.train().parameters()):
+            model.requires_grad_(True)  # pyvene freezes all of it
         optimizer, step_back = torch.optim.Adam(model.parameters(), lr=lr), StepBack(model)
         schedule = one_cycle(optimizer, steps * num_epochs)
         for step in bar:
@@ -204,8 +206,7 @@ def train(
             loss = answer_loss(read_logits(model(X[batch].to(device)), len(batch)), y[batch])
             optimizer.zero_grad()
             loss.backward()
-            value = loss.item()
-            step_back.check(value)
+            step_back.check(value := loss.item())
             optimizer.step()
             history["loss"].append(value)
             history["lr"].append(float(schedule.get_last_lr()[0]))
@@ -221,7 +222,7 @@ def to_probabilities(logits: torch.Tensor) -> torch.Tensor:
     they are no numbers."""
     found = (torch.sigmoid(logits) if logits.ndim == 1 else torch.softmax(logits, dim=1)).cpu()
     if found.isnan().any():
-        raise ValueError("model must answer with numbers, got nan: its weights, or what it computes, are out of range")
+        raise ValueError("model must answer with numbers, got nan: its weights or what it computes are out of range")
     return found
 
 
@@ -240,8 +241,7 @@ def predict(model: nn.Module, X: torch.Tensor | np.ndarray, batch_size: int = 10
 
 def accuracy(probabilities: torch.Tensor, targets: torch.Tensor | np.ndarray, name: str = "y") -> float:
     """Share of n answers that are right, from probabilities (n,) of answer 1 or (n, c) of c answers."""
-    num_answers = 2 if probabilities.ndim == 1 else probabilities.shape[1]
-    targets = validate_targets(targets, len(probabilities), name, num_answers)
+    targets = validate_targets(targets, len(probabilities), name, max([2, *probabilities.shape[1:]]))
     return (to_answers(probabilities) == targets.to(probabilities.device)).float().mean().item()
 
 

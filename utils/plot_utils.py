@@ -57,8 +57,7 @@ def show(alt: str, figure: Figure | None = None) -> None:
 def format_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     """A table for reading: numbers as text, whole ones with commas, others with ``digits`` decimals, nan as a dash."""
     def write(value: Any) -> str:
-        is_number = bool(np.isscalar(value)) and not isinstance(value, (bool, np.bool_, str))
-        if not is_number:
+        if not bool(np.isscalar(value)) or isinstance(value, (bool, np.bool_, str)):
             return str(value)
         if pd.isna(value):
             return "–"
@@ -145,8 +144,7 @@ def plot_scores(scores: Mapping[str, Score], title: str = "") -> Figure:
         axes.bar(x + 0.2, score.flip_iia, 0.38, color=ORANGE, label="flip-IIA" if x == 0 else None)
         best = max(score.keep, score.copy, score.majority)
         axes.hlines(score.ceiling, x - 0.45, x + 0.45, color=BLACK, label="ceiling of IIA" if x == 0 else "")
-        label = "best baseline of IIA" if x == 0 else ""
-        axes.hlines(best, x - 0.45, x + 0.45, color=RED, linestyle="--", label=label)
+        axes.hlines(best, x - 0.45, x + 0.45, color=RED, linestyle="--", label="best baseline of IIA" if x == 0 else "")
         for at, value, ink in ((x - 0.2, score.iia, "white"), (x + 0.2, score.flip_iia, "black")):
             tall = value > 0.15  # then the figure fits into the bar, clear of the ceiling
             axes.text(at, value - 0.07 if tall else value + 0.02, f"{value:.3f}", ha="center", fontsize=9,

@@ -15,13 +15,13 @@ def is_a(value: Any, kind: type) -> bool:
     return any((c.__module__, c.__qualname__) == (kind.__module__, kind.__qualname__) for c in type(value).__mro__)
 
 
-def validate_count(value: Any, name: str, minimum: int = 1, maximum: int | None = None) -> int:
+def validate_count(value: Any, name: str, minimum: int = 1, maximum: int = 2**63 - 1) -> int:
     """Return ``value`` as an int from ``minimum`` to ``maximum``; TypeError or ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer, got {type(value).__name__} {value!r}")
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value}")
-    if maximum is not None and int(value) > maximum:
+    if int(value) > maximum:
         raise ValueError(f"{name} must be at most {maximum}, got {value}")
     return int(value)
 
@@ -123,12 +123,13 @@ def validate_pixels(images: Any, low: float, high: float, name: str) -> None:
 
 
 def _to_numpy(values: Any, name: str, numbers: bool = True) -> np.ndarray:
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
     try:
-        array = np.asarray(values)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be an array, got {type(values).__name__}") from error
+        if hasattr(values, "detach"):
+            values = values.detach().cpu()
+            values = (values.float() if values.dtype.is_floating_point and values.itemsize < 4 else values).numpy()
+        array = np.asarray(values, order="C")  # torch takes no negative strides
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{name} must be an array or a dense tensor, got {type(values).__name__}: {error}") from error
     if array.ndim == 0:
         raise TypeError(f"{name} must be an array or tensor, got {type(values).__name__}")
     if array.dtype.kind not in "biuf" and (numbers or array.dtype.kind == "c"):
@@ -141,7 +142,7 @@ def _to_numpy(values: Any, name: str, numbers: bool = True) -> np.ndarray:
 def validate_inputs(X: Any, name: str = "X") -> np.ndarray:
     """Return a network's inputs (n, ...): whole numbers (token ids) as they are, all else as float32."""
     array = _to_numpy(X, name)
-    return array if array.dtype.kind in "iu" else array.astype(np.float32, copy=False)
+    return array.astype(array.dtype.newbyteorder("=") if array.dtype.kind in "iu" else np.float32, copy=False)
 
 
 def validate_values(z: Any, name: str = "labels", numbers: bool = False) -> np.ndarray:

@@ -20,7 +20,8 @@ def name_cells(notebook: dict[str, Any]) -> None:
 
 
 def read_notebook(path: Path) -> nbformat.NotebookNode:
-    """The notebook in format 4.5, every cell with an id, without the state of widgets, which no stored page needs.
+    """The notebook in format 4.5, every cell with an id, lines ending as on Linux, without the state of widgets, which
+    no stored page needs.
 
     Raises:
         ValueError: the file is missing, no notebook, or larger than ``MOST_BYTES``; the message names file and cell.
@@ -34,6 +35,7 @@ def read_notebook(path: Path) -> nbformat.NotebookNode:
             raw["nbformat_minor"] = max(raw["nbformat_minor"], 5)
         nbformat.validate(raw)  # reads would only log what is wrong
         notebook = nbformat.reads(json.dumps(raw), as_version=4)
+        nbformat.writes(notebook).encode()  # half a letter, which JSON can hold, cannot be written
     except (OSError, ValueError, AttributeError, KeyError, TypeError, ImportError, AssertionError, RecursionError,
             nbformat.ValidationError) as error:
         where = [*getattr(error, "absolute_path", [])]
@@ -46,5 +48,7 @@ def read_notebook(path: Path) -> nbformat.NotebookNode:
             converted.pop("id", None)
         name_cells(notebook)
         notebook.nbformat_minor = 5
+    for cell in notebook.cells:  # as some programs for Windows save them
+        cell.source = cell.source.replace("\r\n", "\n")
     notebook.metadata.pop("widgets", None)
     return notebook

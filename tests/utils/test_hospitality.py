@@ -17,7 +17,7 @@ from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import das_train, iit_predict, iit_train
 from utils.data_utils import causal_model, create_dataset
 from utils.explorer.view import Aligned, fix_rotation, look
-from utils.interventions import build, rotated_space
+from utils.interventions import build, rotated_space, rotation
 from utils.interventions.build import build_intervenable, get_basis, get_coordinates
 from utils.interventions.checkpoints import load_intervenable, save_intervenable
 from utils.measure_utils import score_alignment
@@ -234,6 +234,108 @@ def test_a_network_of_another_type_works_or_is_named(name, change):
         np.testing.assert_allclose(found, np.asarray(EVERY[name](wrap()[1]), dtype=float), atol=0.15)
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", EVERY)
+def test_a_half_type_as_default_type(name, kind):
+    """Directions are drawn and kept in float32; a network that is made so is of this type, and works or is named."""
+    expected = np.asarray(EVERY[name](wrap()[1]), dtype=float)
+    _, intervenable = wrap()
+    torch.set_default_dtype(kind)
+    try:
+        found = np.asarray(EVERY[name](intervenable), dtype=float)
+        model = PyTorchCNN()
+        model.load_state_dict(wrap()[0].state_dict())
+        again = build_intervenable(model, "conv3", 2)
+        assert get_basis(again).dtype == torch.float32
+        assert (get_basis(again).T @ get_basis(again) - torch.eye(2, dtype=torch.float32)).abs().max() < 1e-5
+        if kind == torch.float16 and name in TRAIN:
+            with pytest.raises(ValueError, match=r"must not be float16 to be trained.*call model.float\(\)"):
+                EVERY[name](again)
+        else:
+            assert np.isfinite(np.asarray(EVERY[name](again), dtype=float)).all()
+        large = rotation.draw_directions(1000, 600)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert large.dtype == torch.float32 and (large.T @ large - torch.eye(600)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16])
+def test_inputs_and_labels_of_another_type(kind):
+    """As they come from another library; what bfloat16 rounds is one thing, that numpy does not know it another."""
+    _, intervenable = wrap()
+    images, labels = torch.from_numpy(IMAGES).to(kind), torch.from_numpy(LABELS).to(kind)
+    np.testing.assert_allclose(predict(intervenable.model, X.to(kind)), predict(intervenable.model, X), atol=0.01)
+    assert evaluate(intervenable.model, X, Y.to(kind)) == evaluate(intervenable.model, X, Y)
+    pool = PairPool(images, labels, [[0]])
+    assert pool.images.dtype == np.float32
+    np.testing.assert_allclose(pool.images[:, 0], IMAGES, atol=0.01)
+    np.testing.assert_allclose(pool.labels, LABELS, atol=0.01)
+    assert np.isfinite(das_train(intervenable, pool=pool, num_steps=2, batch_size=8)["interchange_loss"]).all()
+
+
+@pytest.mark.parametrize("change", [lambda a: a[::-1], np.asfortranarray, lambda a: a.astype(
+    a.dtype.newbyteorder(">"))], ids=["backwards", "by columns", "other byte order"])
+def test_arrays_that_torch_does_not_take_as_they_are(change):
+    _, intervenable = wrap()
+    images, whole = change(X.numpy()), OWN_X.numpy()
+    np.testing.assert_array_equal(predict(intervenable.model, images), predict(intervenable.model, images.copy()))
+    found = score_alignment(intervenable, images, change(LABELS), [[0]], n=20, n_discriminating=0)
+    assert found == score_alignment(intervenable, images.copy(), change(LABELS).copy(), [[0]], n=20,
+                                    n_discriminating=0)
+    table = nn.Sequential(nn.EmbeddingBag(4, 3), nn.Linear(3, 1))
+    tokens = change((whole > 0).astype(np.int64))
+    np.testing.assert_array_equal(predict(table, tokens), predict(table, np.array(tokens, np.int64)))
+
+
+@pytest.mark.parametrize("odd", [X.to_sparse(), X.to("meta"), X.to(torch.float8_e4m3fn), X * 1j],
+                         ids=["sparse", "meta", "float8", "complex"])
+def test_a_tensor_without_ordinary_numbers_is_named(odd):
+    _, intervenable = wrap()
+    for call in (lambda: predict(intervenable.model, odd), lambda: iit_predict(intervenable, odd, X[None]),
+                 lambda: train(intervenable.model, odd, Y)):
+        with pytest.raises(TypeError, match="X.* must be a dense tensor of real numbers"):
+            call()
+    if odd.dtype != torch.float8_e4m3fn:
+        with pytest.raises(TypeError, match="images must (be an array or a dense tensor|hold real numbers)"):
+            PairPool(odd, LABELS, [[0]])
+
+
+class Buffers(nn.Module):
+    """A network without parameters, which is float64."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("into", torch.randn(16, 6, dtype=torch.float64))
+        self.register_buffer("out", torch.randn(6, 1, dtype=torch.float64))
+        self.act = nn.ReLU()
+
+    def forward(self, x):
+        return self.act(x @ self.into) @ self.out
+
+
+def test_a_network_of_buffers_gets_inputs_of_their_type():
+    model = Buffers()
+    intervenable = build_intervenable(model, "act", 2, example=OWN_X[:2])
+    expected = (torch.relu(OWN_X.double() @ model.into) @ model.out).sigmoid().squeeze(1)
+    np.testing.assert_allclose(predict(model, OWN_X), expected, atol=1e-6)
+    das_train(intervenable, pool=OWN_POOL, num_steps=2, batch_size=8)
+    assert get_basis(intervenable).dtype == torch.float64
+
+
+def test_parameters_that_the_reader_has_frozen_stay_as_they_are():
+    model, y = Mlp(), torch.from_numpy(same(OWN_Z)).float()
+    model.l1.requires_grad_(False)
+    before = copy.deepcopy(model.state_dict())
+    train(model, OWN_X, y, num_epochs=1)
+    assert [p.requires_grad for p in model.parameters()] == [False] * 2 + [True] * 6
+    changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert changed and not changed & {"l1.weight", "l1.bias"}
+    build_intervenable(model, "l2", 2, example=OWN_X[:2])  # freezes all of it
+    train(model, OWN_X, y, num_epochs=1)
+    assert not torch.equal(model.l1.weight, before["l1.weight"])
+
+
 # reload
 
 
@@ -284,6 +386,13 @@ def test_ours_comes_back_to_the_bit_and_trains_on_alike(tmp_path, kind):
     assert torch.equal(iit_predict(again, X, X.flip(0)[None]), iit_predict(intervenable, X, X.flip(0)[None]))
     for name in ["das", "iit", "pairs"] if kind != "half" else ["das"]:
         assert EVERY[name](again) == EVERY[name](intervenable)
+
+
+def test_an_intervened_model_can_be_printed_and_copied():
+    _, intervenable = wrap()
+    assert "CustomLowRank" in str(intervenable) == repr(intervenable)
+    again = copy.deepcopy(intervenable)
+    assert SEARCH["das"](again) == SEARCH["das"](intervenable)
 
 
 def test_a_file_that_does_not_fit_leaves_modes_and_flags(tmp_path):

@@ -23,7 +23,10 @@ from utils.das_utils import das_train, iit_predict, iit_train
 from utils.data_utils import causal_model, create_dataset
 from utils.interventions import rotated_space, rotation
 from utils.interventions.build import build_intervenable
+from utils.interventions.checkpoints import load_intervenable, save_intervenable
 from utils.measure_utils import score_alignment
+from utils.measures.alignment import cross_matrix
+from utils.measures.response import dose_response
 from utils.model_utils import PyTorchCNN, find_device, predict, train
 from utils.running import files
 
@@ -122,8 +125,9 @@ def test_the_step_that_is_taken_back_is_the_last_one(name):
         with pytest.raises(KeyboardInterrupt):
             start(name, expected, True)
     raw = next(intervenable.interventions.parameters()) if name in calls else intervenable.model.out.weight
-    raw.requires_grad_(True).register_hook(spoil)
-    with pytest.raises(FloatingPointError, match="step 3 made the loss nan"):
+    intervenable.model.requires_grad_(True)
+    raw.register_hook(spoil)
+    with pytest.raises(FloatingPointError, match="step 3 made the (loss|weights' norm) nan"):
         start(name, intervenable, True)
     assert equal(stopped[2], snapshot(intervenable))
 
@@ -133,9 +137,88 @@ def test_the_last_step_is_looked_at_too():
     before = snapshot(intervenable)
     raw = next(intervenable.interventions.parameters())
     raw.register_hook(lambda grad: grad * float("nan"))
-    with pytest.raises(FloatingPointError, match="step 1 made the loss nan"):
+    with pytest.raises(FloatingPointError, match="step 1 made the weights' norm nan"):
         start("das", intervenable, True, num_steps=1)
     assert equal(before, snapshot(intervenable))
+
+
+@pytest.mark.parametrize("lr", [1e5, 1e8, 1e30])
+@pytest.mark.parametrize("name", ["das", "iit", "train"])
+def test_the_only_step_may_be_the_one_that_is_too_far(name, lr):
+    """Its loss is never seen: the network is not left with weights that give an accuracy like any other."""
+    intervenable = wrap()
+    before = snapshot(intervenable)
+    options = {"lr": lr, "batch_size": 60} | ({} if name == "train" else {"num_steps": 1})
+    words = "training diverged: step 1 made the weights' norm .*taken back.*smaller lr"
+    with pytest.raises(FloatingPointError, match=words) as caught:
+        if name == "train":
+            train(intervenable.model, X, Y, num_epochs=1, **options)
+        else:
+            start(name, intervenable, **options)
+    assert len(caught.value.history["lr"]) == 1 and equal(before, snapshot(intervenable))
+
+
+@pytest.mark.parametrize("lr", [1e31, 1e38, float("inf"), float("nan")])
+@pytest.mark.parametrize("name", ["das", "iit", "train"])
+def test_a_rate_that_no_step_can_be_taken_with_is_refused(name, lr):
+    with pytest.raises(ValueError, match="lr must lie in"):
+        start(name, wrap(), lr=lr)
+
+
+class Masked(torch.nn.Module):
+    """Four positions of four numbers, of which each sees only those before it, by a mask of -inf."""
+
+    def __init__(self):
+        super().__init__()
+        self.emb, self.query, self.key = torch.nn.Linear(4, 8), torch.nn.Linear(8, 8), torch.nn.Linear(8, 8)
+        self.mix, self.out = torch.nn.Identity(), torch.nn.Linear(8, 1)
+        self.register_buffer("mask", torch.full((4, 4), -torch.inf).triu(1))
+
+    def forward(self, x):
+        h = self.emb(x.view(-1, 4, 4))
+        h = (self.query(h) @ self.key(h).transpose(1, 2) + self.mask).softmax(-1) @ h
+        return self.out(self.mix(h)[:, -1])
+
+
+def test_a_mask_of_infinities_is_no_divergence_and_comes_back(tmp_path):
+    intervenable = build_intervenable(Masked(), "mix", 2, example=OWN_X[:2], position=3)
+    for name in ("train", "das", "iit"):
+        assert np.isfinite(next(iter(start(name, intervenable, True).values()))).all()
+    save_intervenable(intervenable, tmp_path / "a.pth", [[0]], {})
+    again = load_intervenable(tmp_path / "a.pth", model=Masked(), example=OWN_X[:2])[0]
+    assert torch.equal(iit_predict(again, OWN_X, OWN_X.flip(0)[None]),
+                       iit_predict(intervenable, OWN_X, OWN_X.flip(0)[None]))
+    assert start("iit", again, True)["interchange_loss"] == start("iit", intervenable, True)["interchange_loss"]
+
+
+class Closed(Mlp):
+    def forward(self, x):
+        with torch.no_grad():
+            return super().forward(x)
+
+
+class Dead(Mlp):
+    def rest(self, h, x):
+        return super().rest(h.detach() * 0 + self.l1(x), x)
+
+
+@pytest.mark.parametrize("kind, name", [(Closed, "train"), (Closed, "das"), (Closed, "iit"), (Dead, "das")])
+def test_a_network_that_lets_no_gradient_through_is_told(kind, name):
+    intervenable = build_intervenable(kind(), "l2", 2, example=OWN_X[:2])
+    before = snapshot(intervenable)
+    with pytest.raises(ValueError, match=r"model must answer by what is trained.*no_grad\(\) or detach\(\)"):
+        start(name, intervenable, True)
+    assert equal(before, snapshot(intervenable)) and not any(part.training for part in intervenable.model.modules())
+
+
+@pytest.mark.parametrize("make", [torch.jit.script, lambda network: torch.jit.trace(network, OWN_X[:2])],
+                         ids=["script", "trace"])
+def test_an_exported_network_answers_and_is_refused_where_a_layer_is_asked_for(make):
+    network = torch.nn.Sequential(torch.nn.Linear(16, 6), torch.nn.ReLU(), torch.nn.Linear(6, 1))
+    exported = make(network)
+    assert torch.equal(predict(exported, OWN_X), predict(network, OWN_X))
+    with pytest.raises(ValueError, match="model must not be compiled"):
+        build_intervenable(exported, "0", 2, example=OWN_X[:2])
 
 
 def test_a_network_without_numbers_gives_no_figure():
@@ -223,6 +306,34 @@ def test_more_directions_than_memory_are_refused(monkeypatch):
     monkeypatch.setattr(os, "sysconf", lambda name: 2**11)
     with pytest.raises(ValueError, match="num_sources must be at most .*memory"):
         build_intervenable(PyTorchCNN(), "conv1", 64)
+
+
+@pytest.mark.parametrize("call", [
+    lambda i: score_alignment(i, IMAGES, LABELS, [[0]], n=10**8), lambda i: cross_matrix(i, IMAGES, LABELS, n=10**8),
+    lambda i: score_alignment(i, IMAGES, LABELS, [[0]], n=10**12),
+    lambda i: dose_response(i, IMAGES, LABELS, 0, 0, n=10**12),
+], ids=["score", "cross", "score many", "dose"])
+def test_more_pairs_than_memory_are_refused(call, monkeypatch):
+    monkeypatch.setattr(os, "sysconf", lambda name: 2**12 if name == "SC_PAGE_SIZE" else 2**20)
+    begun = time.perf_counter()
+    with pytest.raises(ValueError, match="n must be at most [0-9,]+ here, .* GB of memory; there are"):
+        call(wrap())
+    assert time.perf_counter() - begun < 60
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda i: train(i.model, X, Y, num_epochs=10**30), "num_epochs must be at most"),
+    (lambda i: das_train(i, X, X[None], Y, num_epochs=10**30), "num_epochs must be at most"),
+    (lambda i: predict(i.model, X, batch_size=10**30), "batch_size must be at most"),
+    (lambda i: start("das", i, reorderings=10**9), "reorderings must be at most"),
+    (lambda i: dose_response(i, IMAGES, LABELS, 0, 0, n=9, doses=1), "doses must be at least 2"),
+    (lambda i: dose_response(i, IMAGES, LABELS, 0, 0, n=9, batch_size=0), "batch_size must be at least 1"),
+    (lambda i: dose_response(i, IMAGES, LABELS, -1, 0, n=9), "block must be at least 0"),
+    (lambda i: dose_response(i, IMAGES, LABELS, 1, 0, n=9), "block must be at most 0"),
+])
+def test_counts_that_no_machine_could_do_are_refused_at_once(call, words):
+    with pytest.raises(ValueError, match=words):
+        call(wrap())
 
 
 # files

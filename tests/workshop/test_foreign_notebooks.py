@@ -59,7 +59,12 @@ def widgets(notebook):
     notebook["metadata"]["widgets"] = {STATE: {"version_major": 2}}
 
 
-@pytest.fixture(params=[without_ids, of_colab, same_ids, widgets], ids=lambda change: change.__name__)
+def windows_lines(notebook):
+    for cell in notebook["cells"]:
+        cell["source"] = "".join(cell["source"]).replace("\n", "\r\n")
+
+
+@pytest.fixture(params=[without_ids, of_colab, same_ids, widgets, windows_lines], ids=lambda change: change.__name__)
 def foreign(request, tmp_path):
     """Path of the talk, changed as another program would."""
     notebook = talk()
@@ -104,6 +109,27 @@ def test_a_foreign_notebook_gives_its_figures_and_a_page(foreign, tmp_path):
     assert "widgets" not in made["metadata"] and VIEW not in json.dumps(made)
 
 
+def test_a_foreign_notebook_is_executed_and_its_copy_valid(foreign, tmp_path):
+    raw = json.loads(foreign.read_text(encoding="utf-8-sig"))
+    raw["cells"] = raw["cells"][:2]  # the exercise is open
+    foreign.write_text(json.dumps(raw), encoding="utf-8-sig")
+    command = [sys.executable, str(ROOT / "notebooks" / "execute.py"), str(foreign), "--into", str(tmp_path / "out")]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
+    made = json.loads((tmp_path / "out" / foreign.name).read_text())
+    nbformat.validate(made)
+    assert len({cell["id"] for cell in made["cells"]}) == 2 and made["cells"][1]["execution_count"] == 1
+
+
+def test_a_notebook_whose_copy_would_be_invalid_is_named_and_not_executed(tmp_path):
+    path = tmp_path / "0_talk.ipynb"
+    path.write_text(json.dumps(talk(metadata={"authors": "me"})))
+    command = [sys.executable, str(ROOT / "notebooks" / "execute.py"), str(path), "--into", str(tmp_path / "out")]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 1 and "0_talk.ipynb FAILED: " in result.stdout and "'me'" in result.stdout
+    assert not (tmp_path / "out" / path.name).exists() and "Traceback" not in result.stderr
+
+
 @pytest.mark.parametrize("text, message", [
     ("", "Expecting value"), ("[]", "'list' object"), ("{}", ""), ('{"nbformat": 4}', "cells"),
     ('{"nbformat": 4, "cells": 3}', ""), ('{"nbformat": 4, "cells": [3], "nbformat_minor": 5}', ""),
@@ -113,6 +139,7 @@ def test_a_foreign_notebook_gives_its_figures_and_a_page(foreign, tmp_path):
     (json.dumps(talk(cells=[*talk()["cells"], {"cell_type": "code"}])), "0_talk.ipynb, cell 6: "),
     (json.dumps(talk(cells=[{**talk()["cells"][0], "id": "no id!"}])), "0_talk.ipynb, cell 1: "),
     (json.dumps(talk(cells=[{**talk()["cells"][0], "id": 7}])), "0_talk.ipynb, cell 1: "),
+    (json.dumps(talk()).replace("Return 1", "\\ud83d"), "surrogates not allowed"),
 ])
 def test_what_is_no_notebook_is_named(tmp_path, text, message):
     path = tmp_path / "0_talk.ipynb"

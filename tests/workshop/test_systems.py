@@ -117,6 +117,17 @@ def test_a_console_that_lacks_letters_is_written_to(tmp_path, page):
     assert json.loads((folder / NOTEBOOKS[0].name).read_text(encoding="utf-8"))["cells"]
 
 
+@pytest.mark.parametrize("page", ["cp1252", "ascii"])
+def test_a_cell_that_fails_is_told_on_a_console_that_lacks_its_letters(tmp_path, page):
+    cells = [nbformat.v4.new_code_cell("raise ValueError('数✓')")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "fails.ipynb")
+    command = [sys.executable, ROOT / "notebooks/execute.py", tmp_path / "fails.ipynb", "--into", tmp_path]
+    result = subprocess.run(command, capture_output=True, cwd=ROOT,
+                            env={**os.environ, "PYTHONIOENCODING": page, "PYTHONUTF8": "0"})
+    assert result.returncode == 1 and b"Traceback (most recent call last)" not in result.stderr, result.stderr
+    assert "fails.ipynb FAILED after" in result.stdout.decode(page) and "\\u6570" in result.stdout.decode(page)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="Windows has them only where its settings allow them")
 def test_long_paths(tmp_path):
     """Of more than 260 characters, the usual limit on Windows."""

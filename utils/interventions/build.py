@@ -80,9 +80,8 @@ def get_basis(intervenable: pv.IntervenableModel) -> torch.Tensor:
     return get_intervention(intervenable).rotate_layer.weight.detach()
 
 
-def get_coordinates(
-    intervenable: pv.IntervenableModel, X: torch.Tensor | np.ndarray, batch_size: int = 1024
-) -> torch.Tensor:
+def get_coordinates(intervenable: pv.IntervenableModel, X: torch.Tensor | np.ndarray,
+                    batch_size: int = 1024) -> torch.Tensor:
     """Coordinates of inputs (n, ...) along the learned directions: a CPU tensor (n, directions)."""
     validate_intervenable(intervenable)
     model, intervention = intervenable.model, get_intervention(intervenable)

@@ -31,9 +31,8 @@ def _validate_partition(blocks: Any, directions: int) -> None:
         raise ValueError(f"subspace_partition must share out all {directions} directions, got {blocks}")
 
 
-def save_intervenable(
-    intervenable: pv.IntervenableModel, path: str | Path, groups: Sequence[Sequence[int]], provenance: dict[str, Any]
-) -> dict[str, Any]:
+def save_intervenable(intervenable: pv.IntervenableModel, path: str | Path, groups: Sequence[Sequence[int]],
+                      provenance: dict[str, Any]) -> dict[str, Any]:
     """Write an intervened model as weights (.pth) and provenance (.json), both or none.
 
     Args:
@@ -49,12 +48,11 @@ def save_intervenable(
         ValueError: as many groups as interventions are wanted; and what ``save_checkpoint`` raises.
         TypeError: ``intervenable`` is no pyvene model of ours, or the provenance is no dict.
     """
-    ours = isinstance(intervenable, pv.IntervenableModel) and hasattr(get_intervention(intervenable), "rotate_layer")
-    if not ours:
+    validate_intervenable(intervenable)
+    if not hasattr(get_intervention(intervenable), "rotate_layer"):
         raise TypeError(f"intervenable must be one that build_intervenable made, got {type(intervenable).__name__}")
     if not isinstance(provenance, dict):
         raise TypeError(f"provenance must be a dict, got {type(provenance).__name__}")
-    validate_intervenable(intervenable)
     groups, interventions = validate_groups(groups, ANY_NUMBER), list(intervenable.interventions.values())
     if len(groups) != len(interventions):
         raise ValueError(f"groups must name the variables of {len(interventions)} interventions, got {len(groups)}")

@@ -89,9 +89,8 @@ def record(model: nn.Module, module: nn.Module, X: torch.Tensor, name: str = "X"
     return seen
 
 
-def measure_layer(
-    model: nn.Module, layer: str, example: torch.Tensor | np.ndarray, position: int | None = None
-) -> tuple[int, torch.dtype]:
+def measure_layer(model: nn.Module, layer: str, example: torch.Tensor | np.ndarray,
+                  position: int | None = None) -> tuple[int, torch.dtype]:
     """How many neurons there are to align at a layer, and their number type, found by running the network.
 
     Args:
@@ -104,7 +103,8 @@ def measure_layer(
         ValueError, TypeError: there is no such layer or position, the network is compiled or cannot run ``example``,
             or the layer's output is no tensor of numbers, not batch first, or comes more or less than once a pass.
     """
-    if any(hasattr(part, "_orig_mod") or part._compiled_call_impl is not None for part in model.modules()):
+    if any(hasattr(part, "_orig_mod") or part._compiled_call_impl or isinstance(part, torch.jit.ScriptModule)
+           for part in model.modules()):
         raise ValueError("model must not be compiled, as a compiled network may not see what is done at a layer: give "
                          "the one that went into torch.compile, or a new one with its weights")
     name_input(model)

@@ -54,6 +54,8 @@ def remove_pyvene_hooks(model: nn.Module) -> None:
 class IntervenableModel(pv.IntervenableModel):
     """pyvene's, which leaves the hooks of others on the network, and says that its ``save`` leaves the network out."""
 
+    __str__ = nn.Module.__repr__  # pyvene's raises AttributeError
+
     def _remove_forward_hooks(self) -> None:
         remove_pyvene_hooks(self.model)
 

@@ -55,9 +55,9 @@ def draw_directions(n: int, m: int) -> torch.Tensor:
     random sign: n * m steps instead of n * m^2.
     """
     if m <= MANY:
-        return orthonormalize(torch.randn(n, m, device="cpu"))
+        return orthonormalize(torch.randn(n, m, device="cpu", dtype=torch.float32))
     columns, signs = torch.randperm(n, device="cpu")[:m], torch.randint(2, (n, 1), device="cpu") * 2 - 1
-    angles = torch.outer(torch.arange(n, device="cpu"), columns) % n * (2 * math.pi / n)
+    angles = torch.outer(torch.arange(n, device="cpu"), columns).remainder(n).float() * (2 * math.pi / n)
     return signs * (angles + math.pi / 4).sin_() * math.sqrt(2 / n)
 
 

@@ -60,9 +60,8 @@ def cross_matrix(
     return np.array(every), np.array(flips)
 
 
-def draw_isolating_pairs(
-    labels: np.ndarray, variable: int, n: int, tolerance: float = 0.01, distance: float = 0.1, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
+def draw_isolating_pairs(labels: np.ndarray, variable: int, n: int, tolerance: float = 0.01, distance: float = 0.1,
+                         seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Indices (n,), drawn with replacement, of bases and sources that agree on one variable and differ in all others.
 
     Args:

@@ -14,7 +14,7 @@ from utils.interventions.rotated_space import pv
 from utils.measure_utils import draw_pairs
 from utils.model_utils import count_answers, read_logits, to_probabilities, validate_batch
 from utils.running.guard import evaluating, model_device
-from utils.validation import validate_values
+from utils.validation import validate_count, validate_values
 
 
 @torch.no_grad()
@@ -71,6 +71,8 @@ def dose_response(
     """
     validate_intervenable(intervenable)
     images, labels = validate_dataset(images, labels, causal_model)
+    block = validate_count(block, "block", 0, len(intervenable.interventions) - 1)
+    doses, batch_size = validate_count(doses, "doses", minimum=2), validate_count(batch_size, "batch_size")
     X, labels = validate_batch(images, intervenable.model, "images"), validate_values(labels, numbers=True)
     if (answers := count_answers(intervenable.model, X, "images")) > 2:
         raise ValueError(f"intervenable must answer yes or no, its network chooses from {answers} answers")

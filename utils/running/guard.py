@@ -63,6 +63,9 @@ def optimizing(model: nn.Module, history: dict[str, list[float]], train_model: b
             yield
     except BaseException as error:
         error.history = history  # type: ignore[attr-defined]  # Python's errors take attributes
+        if "does not require grad" in str(error):
+            raise ValueError("model must answer by what is trained, but no gradient leads back: is there no_grad() or "
+                             "detach() in its forward, or is the layer's output not used?") from error
         if not isinstance(error, FloatingPointError):
             error.add_note(f"Steps of the training that are done and kept: {len(history['lr'])}. Their history is in "
                            "sys.last_value.history, and training can go on.")
@@ -74,7 +77,7 @@ def optimizing(model: nn.Module, history: dict[str, list[float]], train_model: b
 
 
 class StepBack:
-    """Takes the step back after which the loss is no number, or 10,000 times what it was at first.
+    """Takes the step back after which the loss is no number, or 10,000 times what it was at first, or so the weights.
 
     Args:
         model: what of its parameters is trained is kept, and its buffers.
@@ -84,9 +87,10 @@ class StepBack:
     def __init__(self, model: nn.Module, others: Sequence[torch.Tensor] = ()) -> None:
         trained = {id(p): p for p in [*model.parameters(), *others] if p.requires_grad}.values()
         self.tensors = [tensor.detach() for tensor in [*trained, *model.buffers()]]
+        self.trained = self.tensors[:len(trained)]  # a buffer may hold infinity, as a mask does
         self.kept, self.steps, self.most = [tensor.clone() for tensor in self.tensors], 0, math.inf
+        self.bound = 1e4 * max(1.0, self.measure())
 
-    @torch.no_grad()
     def check(self, *losses: float) -> None:
         """To be called with the losses before each step.
 
@@ -98,14 +102,22 @@ class StepBack:
             torch._foreach_copy_(self.kept, self.tensors)
             self.steps += 1
             return
-        torch._foreach_copy_(self.tensors, self.kept)
         if self.steps == 0:
             raise FloatingPointError(f"the loss is {losses[0]:.4g} before the first step: nothing can be learned from "
                                      "answers that are no numbers")
-        raise FloatingPointError(f"training diverged: step {self.steps} made the loss {losses[0]:.4g}. That step was "
-                                 "taken back: network and directions are as before it. Try a smaller lr")
+        self.take_back(f"the loss {losses[0]:.4g}")
 
     def check_last(self) -> None:
-        """The same after the last step, for parameters that are no numbers."""
-        if not all(bool(tensor.isfinite().all()) for tensor in self.tensors):
-            self.check(math.nan)
+        """The same after the last step, whose loss is not known: for weights 10,000 times as large as at first."""
+        if not (length := self.measure()) < self.bound:  # or no numbers
+            self.take_back(f"the weights' norm {length:.4g}")
+
+    def measure(self) -> float:
+        """The norm of all that is trained."""
+        return float(torch.stack([tensor.norm().cpu().double() for tensor in self.trained]).norm())
+
+    def take_back(self, what: str) -> None:
+        """Raise FloatingPointError for what the step before has made, after all is as it was before it."""
+        torch._foreach_copy_(self.tensors, self.kept)
+        raise FloatingPointError(f"training diverged: step {self.steps} made {what}. That step was taken back: network "
+                                 "and directions are as before it. Try a smaller lr")
