@@ -168,7 +168,7 @@ def read_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
     content, provenance = _patiently(partial(_read, path), ValueError, OSError)
     try:
         weights = unpack_weights(content)
-        broken = [name for name, tensor in weights.items() if tensor.isnan().any()]  # a mask may be infinite
+        broken = [name for name, tensor in weights.items() if tensor.isnan().any()]
     except Exception as error:  # a foreign file can make the unpickler raise almost anything
         raise ValueError(f"{path.name} does not hold weights") from error
     if broken:
@@ -195,7 +195,7 @@ def load_checkpoint(path: str | Path, device: torch.device | None = None) -> tup
         try:
             load_weights(model, weights)
         except Exception as error:
-            raise ValueError(f"{Path(path).name} does not hold the weights of a PyTorchCNN") from error
+            raise ValueError(f"{Path(path).name} does not hold the weights of a PyTorchCNN: {error}") from error
     return model.to(device or find_device()).eval(), provenance
 
 

@@ -59,12 +59,12 @@ def load_weights(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> No
     """Give a network weights to the bit, in their number types.
 
     Raises:
-        ValueError: they are those of another network, and nothing has changed.
+        ValueError: they are those of another network, or infinite, and nothing has changed.
     """
-    own = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    if own != {name: tensor.shape for name, tensor in weights.items()}:
+    if {name: own.shape for name, own in model.state_dict().items()} != {name: t.shape for name, t in weights.items()}:
         raise ValueError("its weights are those of another network")
+    if infinite := [name for name, _ in model.named_parameters() if weights[name].isinf().any()]:  # a mask may be
+        raise ValueError(f"its weights are infinite, in {', '.join(infinite)}")
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        if name in weights:
-            tensor.data = tensor.data.to(weights[name].dtype)
+        tensor.data = tensor.data.to(weights.get(name, tensor).dtype)
     model.load_state_dict(weights)
