@@ -77,6 +77,8 @@ def test_every_experiment_runs(experiment, data, tiny, monkeypatch):
         sizes = {"n": 60, "n_discriminating": 20} if name == "score_alignment" else {"n": 60}
         positional = 5 if name == "dose_response" else 4
         monkeypatch.setattr(seed_study, name, shrunk(getattr(seed_study, name), sizes, positional))
+    build_stock = first_recipe.build_stock
+    monkeypatch.setattr(first_recipe, "build_stock", lambda model, layer, m: build_stock(model, "conv3", m))  # 1/16
     for module in (anatomy, first_recipe):
         monkeypatch.setattr(module, "iit_train", lambda *a, **k: None)
         monkeypatch.setattr(module, "PAIRS", 60)
