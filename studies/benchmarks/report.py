@@ -111,6 +111,10 @@ def tables(results: dict) -> str:
     machine = (f"{facts['cpu_model_name']}, {facts['cpu_count']} cores, {facts['memory_gb']} GB; {facts['system']}, "
                f"Python {facts['python_version']}, torch {facts['torch_version']}, pyvene {facts['pyvene_version']}; "
                f"{facts['threads']} threads, OMP_WAIT_POLICY {facts['omp_wait_policy']}.")
+    models = {part: next(iter(values.values()))[1]["cpu_model_name"] for part, values in results.items()
+              if part != "quality"} | {"quality": results["quality"]["machine"]["cpu_model_name"]}
+    machine += "".join(f" On another machine, {model}: the part {part}." for part, model in models.items()
+                       if model != facts["cpu_model_name"])
     steps = [(in_words(case), f"{1e3 * ways['by hand'][0]:.0f}", f"{1e3 * ways['utils'][0]:.0f}",
               f"{ways['utils'][1]:.2f}", f"{1e3 * ways['pyvene'][0]:.0f}", f"{ways['pyvene'][1]:.2f}")
              for case, ways in step_ratios(results["steps"]).items()]
