@@ -10,9 +10,10 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 import nbformat
 import psutil
@@ -177,34 +178,36 @@ def execute(path: Path, into: Path, progress: Progress) -> tuple[str, dict[str, 
             {"seconds": round(seconds, 1), "peak_mib": round(peak_mib)})
 
 
-def execute_all(paths: Sequence[Path], into: Path, jobs: int) -> dict[str, dict[str, float] | None]:
+def execute_all(paths: Sequence[Path], into: Path, jobs: int, stop: Event) -> dict[str, dict[str, float] | None]:
     """Execute notebooks, those first that take longest; what is measured of each, None for one that failed.
 
     Raises:
-        KeyboardInterrupt: at Ctrl-C or SIGTERM, when no kernel runs any longer; what was written is whole.
+        Interrupted: ``stop`` was set, and no kernel runs any longer; what was written is whole.
     """
     progress = Progress(paths, jobs)
     paths = sorted(paths, key=lambda path: progress.expected[path.stem], reverse=True)
     found: dict[str, dict[str, float] | None] = {}
     with progress.bar, ThreadPoolExecutor(jobs) as pool:
         started = {pool.submit(execute, path, into, progress): path for path in paths}
-        try:
-            for future in as_completed(started):
+        left = set(started)
+        while left and not stop.is_set():
+            done, left = wait(left, timeout=0.2, return_when=FIRST_COMPLETED)
+            for future in done:
                 path = started[future]
                 try:
                     line, found[path.stem] = future.result()
                 except Exception as error:  # such as a file that is no notebook
                     line, found[path.stem] = f"{path.name} FAILED: {type(error).__name__}: {error}", None
                 progress.end(path.stem, line)
-        except KeyboardInterrupt:
+        if left:
             progress.stopped = True
             pool.shutdown(wait=False, cancel_futures=True)
-            while not all(future.done() for future in started):  # a kernel may be about to start
+            while not all(future.done() for future in left):  # a kernel may be about to start
                 for kernel in psutil.Process().children(recursive=True):
                     with suppress(psutil.NoSuchProcess):
                         kernel.kill()
                 time.sleep(0.1)
-            raise
+            raise Interrupted
     return found
 
 
@@ -230,12 +233,13 @@ def main() -> int:
     except OSError as error:
         print(error)
         return 1
+    stop = Event()  # an exception that the signal raised could be lost where Python ignores those, as in a destructor
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell that starts it in the background ignores the first
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, lambda *_: stop.set())
     start = time.perf_counter()
     try:
-        found = execute_all(paths, into, arguments.jobs)
-    except KeyboardInterrupt:
+        found = execute_all(paths, into, arguments.jobs, stop)
+    except Interrupted:
         print("Interrupted: what was written is whole, no kernel runs on.")
         return 130
     seconds, failed = time.perf_counter() - start, [name for name, measured in found.items() if measured is None]
