@@ -80,9 +80,9 @@ def keep_network(
     path: Path, train: Callable[[], tuple[PyTorchCNN, dict]], device: torch.device | None = None
 ) -> tuple[PyTorchCNN, dict]:
     """A network and its provenance from a file; where that is missing or damaged, ``train`` makes them, and they are
-    kept there. Whoever comes second waits for the training to end."""
+    kept there. Whoever comes second waits for the training to end, up to an hour."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(FileLock(path.with_suffix(".lock"))):
+    with locked(FileLock(path.with_suffix(".lock"), timeout=3600)):
         try:
             return load_checkpoint(path, device)
         except (FileNotFoundError, ValueError):

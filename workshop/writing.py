@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # without make,
 from utils.running.whole import naming  # noqa: E402
 
 PREFIX, FOLDER = ".writing-", "FOLDER"
+MOST_SECONDS = 600  # to wait for another who writes the same folder
 
 
 @contextmanager
@@ -44,7 +45,8 @@ def whole_files(into: Path) -> Iterator[Path]:
 
 
 def replace_folder(into: Path, command: Sequence[str]) -> int:
-    """Let a command write a folder, which takes the place of ``into`` where it succeeds; whoever comes second waits.
+    """Let a command write a folder, which takes the place of ``into`` where it succeeds; whoever comes second waits, up
+    to ten minutes.
 
     Args:
         command: its argument ``FOLDER`` stands for the folder that it writes.
@@ -53,12 +55,12 @@ def replace_folder(into: Path, command: Sequence[str]) -> int:
         the command's exit status; where that is not 0, ``into`` is as it was.
 
     Raises:
-        OSError: the folder around ``into`` is read-only.
+        OSError: the folder around ``into`` is read-only, or another has held its lock all the time.
     """
     part, old = (into.with_name(f"{into.name}.{suffix}") for suffix in (f"part-{os.getpid()}", "old"))
     with naming(into):
         into.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(into.parent / ".writing.lock"):
+        with FileLock(into.parent / ".writing.lock", timeout=MOST_SECONDS):
             if old.exists() and not into.exists():  # somebody was killed between the two renames
                 old.rename(into)
             for left in (old, *into.parent.glob(f"{into.name}.part-*")):

@@ -11,6 +11,9 @@ import sys
 
 import pytest
 from conftest import ROOT
+from filelock import FileLock
+
+from workshop import writing
 
 pytestmark = [pytest.mark.skipif(os.name != "posix", reason="forks, and limits of files"),
               pytest.mark.slow("each writer is interrupted many times")]
@@ -219,3 +222,10 @@ def test_a_writer_that_is_interrupted_leaves_whole_files(tmp_path, kind):
     assert into in told and any(reason in told for reason in ("Permission denied", "Read-only"))
     full = [line for line in result.stdout.splitlines() if "File too large" in line]
     assert kind == "book" or full and all(into in line for line in full)
+
+
+def test_a_folder_that_another_keeps_writing_is_not_waited_for_without_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "MOST_SECONDS", 0.2)
+    with FileLock(tmp_path / ".writing.lock"), pytest.raises(OSError, match="writing.lock"):
+        writing.replace_folder(tmp_path / "book", [sys.executable, "-c", "raise SystemExit(0)"])
+    assert not (tmp_path / "book").exists()
