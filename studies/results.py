@@ -81,9 +81,9 @@ def results_table(figures: dict[str, float]) -> str:
              for name in f if name.endswith(" mean")}
     images = f"{figures['images']:,} images"
     rows = [("Base CNN", "behavior", f["base behavior"], seeds["base behavior"], f["behavior ceiling"], "", images)]
-    titles = {"single": "Single-source IIT, {circularity, color}, conv1, 16 directions",
-              "two": "Two-source IIT, {circularity}, {color}, conv1, 16 directions each",
-              "three": "Three-source IIT, fc1, one direction each"}
+    titles = {"single": ("single", "Single-source IIT, {circularity, color}, conv1, 16 directions"),
+              "two": ("two", "Two-source IIT, {circularity}, {color}, conv1, 16 directions each"),
+              "three": ("three, short", "Three-source IIT, fc1, one direction each")}  # in the study, and here
     in_study = {"single": {"single, long": "The same, longer recipe", "first recipe: single": "The first recipe",
                            "first recipe: single, stock pyvene": "The first recipe, stock pyvene"},
                 "two": {"two, long": "The same, longer recipe", "first recipe: two": "The first recipe"},
@@ -92,22 +92,23 @@ def results_table(figures: dict[str, float]) -> str:
     earlier = {"single iia": f"{single['iia']} (1 direction, {few})",
                "single behavior": f"{single['behavior']} ({few})",
                "two iia": f"{multi['iia']} ({few})"}
-    for e, title in titles.items():
+    for e, (recipe, title) in titles.items():
         for key, measure, ceiling, over in (
             ("iia", "IIA", f[f"{e} ceiling"], f"{n} pairs"),
             ("flip", "flip-IIA", "", f"{figures[f'{e} flips']:,} pairs"),
             ("behavior", "behavior", f["behavior ceiling"], images),
         ):
-            name, repeated = f"{e} {key}", seeds[f"{'three, short' if e == 'three' else e} {key}"]
+            name, repeated = f"{e} {key}", seeds[f"{recipe} {key}"]
             what = title if key == "iia" else ""
             rows.append((what, measure, f[name], repeated, ceiling, earlier.get(name, ""), over))
         for other, what in in_study[e].items():
             values = " / ".join(seeds[f"{other} {key}"] for key in ("iia", "flip", "behavior"))
             rows.append((what, "IIA / flip-IIA / behavior", "", values, "", "", f"{n} pairs"))
             if other == "three":  # the one that ships, which notebook 5 tests
-                for measure, over in (("normalized", "pairs"), ("disentangle", "pairs a half")):
-                    rows.append(("", measure.replace("ized", "ized IIA"), f[f"three {measure}"],
-                                 seeds[f"three {measure}"], "1" if over == "pairs" else "", "", f"{n} {over}"))
+                for key, measure, ceiling, over in (("normalized", "normalized IIA", "1", "pairs"),
+                                                    ("disentangle", "disentangle", "", "pairs a half")):
+                    name = f"three {key}"
+                    rows.append(("", measure, f[name], seeds[name], ceiling, "", f"{n} {over}"))
     control = seeds["behavior only disentangle"]
     rows.append(("fc1, after behavior-only steps and DAS", "disentangle", "", control, "", "", f"{n} pairs a half"))
     for layer, means in published.DAS_64_DIRECTIONS.items():

@@ -21,6 +21,10 @@ def apart(first: Callable, second: Callable, limit: float, compare: Callable, wh
 plain = "In one of the two models nothing is interchanged: the intermediate variable of each comes from the source."
 rest = "Only the intermediate variable comes from the source; the third variable stays the base's."
 one = "Both variables that make up the sum come from the source, the color among them."
+_LIMITS = (
+    Wrong("limit", "The sum is compared with 0.6: 0.4 times the sum is, or the sum with 1.5.", 0.6),
+    *(Wrong("limit", "The limit of the sum is 0.6 / 0.4 = 1.5.", limit) for limit in (1.0, 0.5, 0.75, 2.0)),
+)
 turned = "It is the other way round: the sum comes from the source, the third variable from the base."
 
 
@@ -59,8 +63,7 @@ WRONG_APART: tuple[Wrong, ...] = (
           lambda b, s: s[0] + s[2] + b[1]),
     Wrong("first", "The first model's intermediate variable is circularity + color, not circularity + area.",
           lambda b, s: s[0] + s[2] + b[1]),
-    Wrong("limit", "The sum is compared with 0.6: 0.4 times the sum is, or the sum with 1.5.", 0.6),
-    *(Wrong("limit", "The limit of the sum is 0.6 / 0.4 = 1.5.", limit) for limit in (1.0, 0.5, 0.75, 2.0)),
+    *_LIMITS,
     *(Wrong(part, "The third variable is left out: it is added to the sum, and stays the base's.",
             lambda b, s, i=i, j=j: s[i] + s[j]) for part, i, j in (("first", 0, 1), ("second", 1, 2))),
     *(Wrong(part, "The mean of two variables stands for their sum.", lambda b, s, i=i, j=j, k=k: (
@@ -115,8 +118,7 @@ WRONG_SHARES: tuple[Wrong, ...] = (
     Wrong("mean", "This is a share for each color: take their mean by the colors' probabilities.",
           lambda x, w: x),
     Wrong("mean", "This is the share as a percentage: return it between 0 and 1.", lambda x, w: 100 * (x @ w)),
-    Wrong("limit", "The sum is compared with 0.6: 0.4 times the sum is, or the sum with 1.5.", 0.6),
-    *(Wrong("limit", "The limit of the sum is 0.6 / 0.4 = 1.5.", limit) for limit in (1.0, 0.5, 0.75, 2.0)),
+    *_LIMITS,
     Wrong("sums", "The circularity is left out: what is added is the circularity of one image and the area of "
           "another.", lambda c, a: 0 * c[:, None] + a),
     Wrong("sums", "The area is left out: what is added is the circularity of one image and the area of another.",

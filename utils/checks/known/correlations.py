@@ -72,6 +72,7 @@ _DEGREES = "Covariance and standard deviations divide by different numbers, n an
 _COVARIANCE = "These are covariances: divide by both standard deviations, as np.corrcoef does."
 _LEFT = "This is the correlation of the directions with one another: take the block beside it, [:k, k:]."
 _SOME = "Some of the rows are left out: the correlation is over all of them."
+_ROWS = "Rows of coordinates and labels do not belong together: leave their order."
 _MEAN = "The means are not taken off: a correlation is about the distances from them."
 
 WRONG_CORRELATIONS: tuple[Wrong, ...] = (
@@ -88,8 +89,7 @@ WRONG_CORRELATIONS: tuple[Wrong, ...] = (
     Wrong("coordinates", "The first direction is used for all: there is a row for each.", lambda x: x[:, :1] + 0 * x),
     *(Wrong("final", "These are truth values: return the correlations themselves.", lambda r, t=t: np.abs(r) > t)
       for t in (0.1, 0.2, 0.3, 0.5)),
-    *(Wrong("measure", "Some of the rows are left out: the correlation is over all of them.",
-            lambda x, z, i=i: _corner(x[i::2], z[i::2])) for i in (0, 1)),
+    *(Wrong("measure", _SOME, lambda x, z, i=i: _corner(x[i::2], z[i::2])) for i in (0, 1)),
     Wrong("final", "The columns are in another order.", lambda r: np.abs(np.roll(r, 1, axis=1))),
     Wrong("measure", "This is the whole matrix of corrcoef: only the block of directions against variables is wanted.",
           _whole),
@@ -160,8 +160,8 @@ WRONG_CORRELATIONS: tuple[Wrong, ...] = (
     Wrong("labels", "Labels are cut at 0.5 before: correlate the values themselves.", lambda z: z > 0.5),
     Wrong("labels", "The columns of the labels are in another order.", lambda z: z[:, ::-1]),
     Wrong("labels", "The columns of the labels are in another order.", lambda z: np.roll(z, 1, axis=1)),
-    Wrong("labels", "Rows of coordinates and labels do not belong together: leave their order.", lambda z: z[::-1]),
-    Wrong("labels", "Rows of coordinates and labels do not belong together: leave their order.",
+    Wrong("labels", _ROWS, lambda z: z[::-1]),
+    Wrong("labels", _ROWS,
           lambda z: np.roll(z, 1, axis=0)),
     Wrong("labels", "Columns are sorted before: leave the order of the rows.", lambda z: np.sort(z, axis=0)),
     Wrong("coordinates", "Columns are sorted before: leave the order of the rows.", lambda x: np.sort(x, axis=0)),
@@ -171,6 +171,6 @@ WRONG_CORRELATIONS: tuple[Wrong, ...] = (
     Wrong("measure", _SOME, lambda x, z: _corner(x[:-1], z[:-1])), Wrong("measure", _SOME,
                                                                        lambda x, z: _corner(x[1:], z[1:])),
     Wrong("measure", _SOME, lambda x, z: _corner(x[: len(x) // 2], z[: len(x) // 2])), Wrong(
-        "measure", "Rows of coordinates and labels do not belong together: leave their order.",
+        "measure", _ROWS,
         lambda x, z: _corner(x[:-1], z[1:])),
 )
