@@ -19,16 +19,19 @@ def name_variables(variables: str) -> str:
     return " | ".join("{" + ", ".join(short[v] for v in group) + "}" for group in variables.split("|"))
 
 
-def das_networks(sweep: pd.DataFrame, coefficients: Sequence[float], networks: int = 20) -> pd.DataFrame:
+def das_networks(
+    sweep: pd.DataFrame, coefficients: Sequence[float], networks: int = 20, directions: int = 64
+) -> pd.DataFrame:
     """The rows of DAS on the first networks of one objective that learned the task and have all nine cells.
 
     Args:
         sweep: the table of the sweep.
         coefficients: of the causal model.
         networks: how many at most.
+        directions: for each variable.
     """
     rows = sweep[(sweep.method == "DAS") & (sweep.network != "shipped") & (sweep.behavior > LEARNED)
-                 & (sweep.coefficients == "/".join(map(str, coefficients)))]
+                 & (sweep.coefficients == "/".join(map(str, coefficients))) & (sweep.directions == directions)]
     complete = rows.network.astype(int).value_counts().loc[lambda count: count == 9].index.sort_values()[:networks]
     return rows[rows.network.astype(int).isin(complete)]
 

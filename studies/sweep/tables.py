@@ -55,4 +55,5 @@ def small_cells() -> list[Cell]:
 TABLES: dict[str, Callable[[], list[Cell]]] = {
     "small": small_cells, "directions": direction_cells, "place": place_cells, "front": front_cells,
     **{f"das{i}": partial(das_cells, objective) for i, objective in enumerate(OBJECTIVES)},
+    **{f"das0-{size}": partial(das_cells, OBJECTIVES[0], directions=size) for size in (4, 16)},
 }

@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import ROOT
 
-from studies.benchmarks import changes, everyday, report, rotation, steps, timing, ways
+from studies.benchmarks import changes, everyday, quality, report, rotation, steps, timing, ways
 from utils.counterfactual_data_utils import PairPool
 from utils.das_utils import get_basis, iit_predict
 from utils.data_utils import causal_model, create_dataset, intervene_on_labels
@@ -188,6 +188,37 @@ def test_goals_that_are_missed_are_called_missed():
     for row in bad["quality"]["rows"]:
         row["iia"] = 0.6
     assert not any(met for _, _, met in report.goals(bad))
+
+
+def test_quality_goes_on_with_rows_of_the_same_code_and_machine_only(tmp_path, monkeypatch):
+    measured = []
+
+    def measure(name, series, seed, *others):
+        measured.append((series, name, seed))
+        if len(measured) == 7:
+            raise KeyboardInterrupt
+        return {"series": series, "name": name, "seed": seed}
+
+    monkeypatch.setattr(quality, "RESULTS", tmp_path)
+    monkeypatch.setattr(quality, "measure", measure)
+    monkeypatch.setattr(quality, "base_cnn", lambda seed: None)
+    monkeypatch.setattr(quality, "create_dataset", lambda n, seed: (None, None))
+    monkeypatch.setattr(sys, "argv", ["quality", "--seeds", "2", "--changes", "1"])
+    with pytest.raises(KeyboardInterrupt):
+        quality.main()
+    measured = measured[:6] + ["interrupted"]
+    quality.main()
+    rows = json.loads((tmp_path / "quality.json").read_text(encoding="utf-8"))["rows"]
+    found = [(row["series"], row["name"], row["seed"]) for row in rows]
+    assert found[:6] == measured[:6] and found[6:] == measured[7:] and len(set(found)) == len(found)
+    count = len(measured)
+    quality.main()
+    assert len(measured) == count
+    monkeypatch.setattr(quality, "CODE", "another")
+    quality.main()
+    assert len(measured) == count + len(rows)
+    (tmp_path / "quality.json").write_text("{", encoding="utf-8")
+    assert quality.read_rows(tmp_path / "quality.json", {}) == []
 
 
 def test_results_tell_machine_and_versions_but_no_names():
