@@ -161,6 +161,14 @@ def wrong_name(intervenable, method):
     return to_train()(intervenable, "iit" if method == "IIT" else "das")
 
 
+def kept_by_value(intervenable, method):
+    found = []
+    for p in to_train()(intervenable, method):
+        if p not in found:
+            found.append(p)
+    return found
+
+
 def exchanged(intervenable, method):
     return to_train()(intervenable, {"das": "iit", "iit": "das"}[method])
 
@@ -305,6 +313,7 @@ WRONG = {
         (changes_the_network, "Your function changes the weights of the"),
         (rotation_anew, "Your function draws or seeds random numbers"),
         (wrong_name, "'iit' trains the network too. its"),
+        (kept_by_value, "Tensors are compared by value"),
         (exchanged, "'das' trains the network too. the network"),
         (one_rotation_by_index, "KeyError.*is a dict. walk through its .values..."),
         (freezes_for_das, "No gradient reaches the network. pyvene"),
@@ -323,6 +332,9 @@ WRONG = {
     ],
     "check_ablation": [
         (None, "The table is None. is the last line of its"),
+        (set_row("no behavior loss", behavior=0.67).rename(
+            index={"baseline": "no behavior loss", "no behavior loss": "baseline"}), "each other's names"),
+        (TABLE.rename(index={"baseline": "one direction", "one direction": "baseline"}), "each other's names"),
         (TABLE.style, "A pandas DataFrame was expected, not a"),
         (FIGURES, "A pandas DataFrame was expected, not a"),
         (TABLE.T, "The table is transposed. a row for each"),

@@ -24,6 +24,11 @@ def iso(near=lambda d, t: abs(d) <= t, far=lambda d, t: abs(d) >= t, join=lambda
     return f
 
 
+def iso_of_color(zb, zs, v, t, D):
+    d = abs(zs - zb)
+    return (d[:, v] <= t) & (d[:, [0, 2]] >= D).all(axis=1)
+
+
 def iso_tests(test):
     def f(zb, zs, v, t, D):
         d = abs(zs - zb)
@@ -162,6 +167,7 @@ WRONG = {
         (iso(near=lambda d, t: d <= t), "The absolute value is forgotten: a difference"),
         (iso(near=lambda d, t: abs(d) < t), "At most `tolerance` takes in the tolerance"),
         (iso(far=lambda d, t: abs(d) > t), "At least `distance` takes in the distance"),
+        (iso_of_color, "The columns of the others are written out"),
         (iso(join=lambda a, b: a | b), "One other variable that differs is not enough:"),
         (iso(join=lambda a, b: a ^ b), "Exactly one other variable must differ here:"),
         (iso(join=lambda a, b: a), "Only one of the other variables is asked: each"),
@@ -183,6 +189,7 @@ WRONG = {
     ],
     "check_flip_point": [
         (flip(lambda z, v: 0.4 * z.sum(1)), "The variable itself is counted in the rest:"),
+        (lambda z, v: flip()(z, v) - z[:, v], "not the change from the base's"),
         (flip(c=1), "This is the weighted product at the threshold:"),
         (flip(lambda z, v: z.sum(1) - z[:, v]), "The coefficients are missing in the rest: the"),
         (flip(t=0.5), r"The threshold is 0\.6, not 0\.5\."),

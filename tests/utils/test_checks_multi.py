@@ -83,6 +83,10 @@ def one_by_one(b, s, Q, bl):
     return h
 
 
+def swap_all_directions(b, s, Q, bl):
+    return b + sum((h - b) @ Q @ Q.T for h in s)
+
+
 def swap_in_place(b, s, Q, bl):
     for h, block in zip(s, bl):
         b += (h - b) @ Q[:, block] @ Q[:, block].T
@@ -281,6 +285,7 @@ WRONG = {
         (swap(pick=lambda s, i: s[0]), r"With the blocks \[\[4, 1, 5\], \[0, 3\]\], block 1"),
         (swap(pick=lambda s, i: s[-1]), r"With the blocks \[\[4, 1, 5\], \[0, 3\]\], block 0"),
         (swap(start=torch.zeros_like), r"Only the change is returned: add it to h_base\."),
+        (swap_all_directions, "Each source sets all directions of Q here"),
         (swap_in_place, "Your function changes its argument `h_base` in"),
         (swap_sources_in_place, "Your function changes its argument `h_sources`"),
         (swap_grad_off, "Your function changes torch's gradient mode,"),

@@ -266,6 +266,7 @@ WRONG = {
         (choose(lambda curve, goal: 0), "first layer that reaches"),
         (lambda curves, goal: choose(lambda *_: 0)(dict(reversed(curves.items())), goal), "last layer that reaches"),
         (choose(lambda curve, goal: min(reaching(curve, goal))), "needs the most directions"),
+        (choose(lambda curve, goal: max(reaching(curve, goal))), "with the most directions"),
         (choose(lambda curve, goal: -min(reaching(curve, goal))), "the one with the higher IIA there is asked for"),
         (choose(lambda curve, goal: (fewest(curve, goal)[0], -fewest(curve, goal)[1])), "with the lower IIA there"),
         (choose(lambda curve, goal: (fewest(curve, goal)[0], max(curve.values()))), "not by the highest of the curve"),

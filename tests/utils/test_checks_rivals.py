@@ -155,6 +155,9 @@ WRONG = {
     "check_share_apart": [
         (share(lambda p: p * (1 - p)), r"2 p \(1 - p\)"), (share(lambda p: p**2 + (1 - p)**2), "the two agree"),
         (share(lambda p: p), "how often a sum is above"), (share(lambda p: 1 - p), "how often a sum is below"),
+        (lambda c, k, a: share()(c, k, c), "circularity stands in two places"),
+        (lambda c, k, a: share()(a, k, a), "area stands in two places"),
+        (lambda c, k, a: share()(k, c, a), "The color is what both models take"),
         (share(lambda p: p**2), "both sums are above"), (share(lambda p: 1 - (1 - p)**2), "one sum at least"),
         (share(mean=lambda x, w: x.mean()), "counts by its probability"),
         (share(chance=lambda above, c, a: above.mean()), "counts by its probability"),

@@ -232,6 +232,10 @@ def of_logits(logits, y):
     return F.binary_cross_entropy(logits, y)
 
 
+def iit_of_sources(intervenable, batches, lr):
+    return iit()(intervenable, [(source, base, *answers) for base, source, *answers in batches], lr)
+
+
 RIGHT = {
     "check_train_directions": [das(), das_by_projector, das_by_gradient, das(keep=lambda loss: loss.detach())],
     "check_train_iit": [iit(), iit_by_hooks, iit_by_two_backwards, iit_by_unique_parameters],
@@ -289,6 +293,7 @@ WRONG = {
         (iit(total=lambda swap, plain: swap), "behavior loss is missing"),
         (iit(total=lambda swap, plain: plain), "interchange loss is missing"),
         (iit(total=lambda swap, plain: (swap + plain) / 2), "are averaged"), (iit(loss=summed), "sums over the batch"),
+        (iit_of_sources, "Base and source are exchanged.*The plain answers"),
         (iit(exchange=True), "Base and source are exchanged"), (iit(swap=False), "Nothing has been swapped"),
         (iit(few=1), "one loss only"), (iit(few=2), "There are 2 losses"), (iit(loss=of_logits), "wants probabilities"),
         (iit(result=lambda v: None), "forget the `return`"), (iit(result=sum), "a list with"),

@@ -116,8 +116,8 @@ def check_parameters_to_train(f: Callable) -> str:
             "NoneType": "A method that works in place, as extend or update, gives None.", "KeyError":
             "intervenable.interventions is a "
             "dict: walk through its .values().", "concatenate list": "Turn .parameters() into a list first: list(...).",
-            "truth value|Boolean value": "Tensors are compared by value with ==, in and set(list): keep each once by "
-                                         "id(p).",
+            "truth value|Boolean value|size of tensor": "Tensors are compared by value with ==, in and set(list): keep "
+                                                        "each once by id(p).",
             "no attribute": "intervenable.interventions is a dict of modules with .parameters(), intervenable.model "
                             "the network."})
         got = learner(intervenable, method)

@@ -75,10 +75,11 @@ WRONG_APART: tuple[Wrong, ...] = (
 )
 
 
-def share_apart(sums: Callable, chance: Callable, share: Callable, mean: Callable, limit: float) -> Callable:
+def share_apart(tables: Callable, sums: Callable, chance: Callable, share: Callable, mean: Callable,
+                limit: float) -> Callable:
     """A solution of 8.2 made of its parts."""
     def exact(circularity: np.ndarray, color: np.ndarray, area: np.ndarray) -> Any:
-        (c, pc), (a, pa), (k, pk) = circularity, area, color
+        (c, pc), (k, pk), (a, pa) = tables(circularity, color, area)
         p = np.array([chance(sums(c, a) + each > limit, pc, pa) for each in k])
         return mean(share(p), pk)
 
@@ -90,9 +91,18 @@ equal = "Each value counts by its probability: they are not all alike."
 
 
 SHARES: dict[str, Any] = {  # the right parts
-    "sums": lambda c, a: c[:, None] + a, "chance": lambda above, pc, pa: pc @ above @ pa,
+    "tables": lambda c, k, a: (c, k, a), "sums": lambda c, a: c[:, None] + a,
+    "chance": lambda above, pc, pa: pc @ above @ pa,
     "share": lambda p: 2 * p * (1 - p), "mean": lambda x, w: x @ w, "limit": LIMIT}
 WRONG_SHARES: tuple[Wrong, ...] = (
+    *(Wrong("tables", f"The {name} stands in two places: the sum is circularity + color + area, each of its own table.",
+            choose) for name, choose in (
+        ("circularity", lambda c, k, a: (c, k, c)), ("area", lambda c, k, a: (a, k, a)),
+        ("color", lambda c, k, a: (k, k, a)), ("color", lambda c, k, a: (c, k, k)),
+        ("circularity", lambda c, k, a: (c, c, a)), ("area", lambda c, k, a: (c, a, a)))),
+    *(Wrong("tables", "The color is what both models take from the source: work out 2 p (1 - p) for each color, not "
+            "for each value of another variable.", choose) for choose in (
+        lambda c, k, a: (k, c, a), lambda c, k, a: (c, a, k))),
     Wrong("share", two, lambda p: p * (1 - p)),
     Wrong("share", "This is how often the two agree: take it from 1.", lambda p: p**2 + (1 - p)**2),
     Wrong("share", "This is how often a sum is above the limit, not how often two sums lie on two sides of it.",

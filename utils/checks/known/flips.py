@@ -25,7 +25,8 @@ def solved(t: float, r: np.ndarray, c: float) -> np.ndarray:
     return (t - r) / c
 
 
-itself = "The variable itself is counted in the rest: leave it out."
+itself = ("The variable itself is counted in the rest: leave it out, and do not take it off the result either, which "
+          "is the value, not the change from the base's.")
 one = "Only one of the other variables is counted in the rest: both are."
 bare = "The coefficients are missing in the rest: the other variables count 0.4 times each."
 SHAPE = "The rest is the sum over the variables of one row: z_base.sum(axis=1), less its column `variable`."

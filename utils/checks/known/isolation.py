@@ -7,13 +7,13 @@ import numpy as np
 from utils.checks.tools.variants import Wrong
 
 
-def isolated(column: Callable, change: Callable, size: Callable, far_size: Callable, near: Callable, far: Callable,
-          join: Callable, final: Callable) -> Callable:
+def isolated(column: Callable, others: Callable, change: Callable, size: Callable, far_size: Callable, near: Callable,
+             far: Callable, join: Callable, final: Callable) -> Callable:
     """A solution of 5.2 made of its parts."""
     def isolating(base: np.ndarray, source: np.ndarray, v: int, t: float, d: float) -> np.ndarray:
         v, difference = column(v), change(base, source)
-        return final(near(size(difference[:, v]), t, d), join(far_size(np.delete(difference, v, axis=1)), far, t,
-                                                              d))
+        rest = np.delete(difference, others(v), axis=1)
+        return final(near(size(difference[:, v]), t, d), join(far_size(rest), far, t, d))
 
     return isolating
 
@@ -33,9 +33,11 @@ TABLES = "The pairs in rows are wanted, (n,): use .all(axis=1) over the other va
 
 
 ISOLATED: dict[str, Any] = {  # the right parts
-    "column": lambda v: v, "change": lambda b, s: s - b, "size": np.abs, "far_size": np.abs,
+    "column": lambda v: v, "others": lambda v: v, "change": lambda b, s: s - b, "size": np.abs, "far_size": np.abs,
     "near": lambda x, t, d: x <= t, "far": lambda x, t, d: x >= d, "join": all_far, "final": lambda a, b: a & b}
 WRONG_ISOLATED: tuple[Wrong, ...] = (
+    *(Wrong("others", "The columns of the others are written out: they are all but `variable`, as np.delete leaves "
+            "them.", lambda v, i=i: i) for i in range(3)),
     Wrong("join", each, lambda x, far, t, d: far(x, t, d).any(axis=1)), Wrong("size", sign, lambda x: x),
     Wrong("far_size", sign, lambda x: x), Wrong("size", sign, lambda x: -x), Wrong("far_size", sign, lambda x: -x),
     Wrong("final", "The other variables are not asked: they must differ by `distance` or more.", lambda a, b: a),

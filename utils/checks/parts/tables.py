@@ -1,4 +1,5 @@
 """The table that exercise 3.3 asks for, and what can be wrong with it."""
+import re
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,13 @@ def _require_rows(table: pd.DataFrame) -> None:
             "nothing changed.")
     require(abs(base[0] - base[2]) > 1e-9, "The baseline's iia is its keep: the baseline is measure_setting() with "
                                            "nothing changed, not the trivial answer `keep`.")
+    for name, row in zip(names, shares):
+        plainly = {3: re.search(r"(no|without|0|zero)\W.*behavior|behavior\w*\W+(0|none|off)", name),
+                   0: re.search(r"\b(1|one|a single) dir|(directions|intervention_size)\W+1\b", name)}
+        for column, found in plainly.items():
+            require(not found or row[column] < base[column] + 0.02, f"The row {name!r} has a greater {SHARES[column]} "
+                    f"than the baseline, {row[column]:.3f} and {base[column]:.3f}: do the rows bear each other's "
+                    "names?")
     rounded = shares[:, [0, 1, 3]]
     require(not (np.isin(rounded, [0, 1]).all()), "All figures are 0 or 1: are they rounded, or truth values? Keep "
                                                   "what was measured.")

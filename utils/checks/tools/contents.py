@@ -82,7 +82,10 @@ def _meaning(told: list[str], k: int) -> str:
     if all("holds 1 x base," in t for t in told):
         return ("This is h_base: nothing has been swapped." if len(told) == k else
                 "A source leaves no trace: start from h_base once, go through all blocks, and return after the loop.")
-    if all("1 x base + 1 x" in t for t in told):
+    every = [f"1 x source {i}" for i in range(k)]
+    if k > 1 and all(all(source in t.partition(", and should")[0] for source in every) for t in told):
+        return "Each source sets all directions of Q here: source i sets those of blocks[i] alone, Q[:, blocks[i]]."
+    if all("holds 1 x base + 1 x" in t for t in told):
         return "The base's own coordinates are still there: add those of h_source - h_base, not of h_source."
     if all("x base" not in t and "nothing" not in t for t in told):
         return "Source i sets blocks[i], and no other block."

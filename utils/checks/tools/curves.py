@@ -53,6 +53,8 @@ WRONG_CHOICES: tuple[Wrong, ...] = (
           lambda c, r: 0),
     Wrong("number", "This layer needs the most directions to reach the goal: ask for the fewest.", lambda c,
           r: -min(r)),
+    *(Wrong("number", "This layer reaches the goal with the most directions: ask for the fewest.", g)
+      for g in (lambda c, r: -max(r), lambda c, r: -max(r) - c[max(r)])),
     Wrong("number", "This looks at the most directions that reach the goal: ask for the fewest.", lambda c, r: max(r)),
     Wrong("number", no_sort, lambda c, r: r[0]), Wrong("number", no_sort, lambda c, r: r[-1]),
     Wrong("number", "The fewest directions of the curve count here, whether they reach the goal or not.",
@@ -115,4 +117,6 @@ def say_layer(curves: Curves, goal: float, answer: str, got: str) -> None:
         refuse(f"For the goal {goal} and the curves {curves}, {why}, and yours is {got!r:.40}.")
     reached = [d for d, iia in curves[got].items() if iia >= goal]
     other = (f"with {min(reached)} (IIA {curves[got][min(reached)]})" if reached else "with none")
-    refuse(f"For the goal {goal}, {why}, {got!r} {other}; yours is {got!r}. The curves: {curves}")
+    means = ("It never reaches the goal" if not reached else "The fewest directions decide" if min(reached) > best else
+             "Both need equally many, and the higher IIA there decides")
+    refuse(f"For the goal {goal}, {why}, {got!r} {other}; yours is {got!r}. {means}. The curves: {curves}")

@@ -67,7 +67,8 @@ WRONG_FRONTS: tuple[Wrong, ...] = (
     Wrong("better", "Better in both at once does not beat here: use | in place of ^.", np.logical_xor),
     Wrong("both", "At least as good in one is not enough to beat: it takes both.", np.logical_or),
     Wrong("both", _ALONE, lambda p, q: p), Wrong("both", _ALONE, lambda p, q: q),
-    Wrong("final", "Rows and columns are exchanged: these are the points that beat no other.",
+    Wrong("final", "Rows and columns are exchanged, or less counts as better: these are the points that beat no "
+          "other.",
           lambda x: ~x.any(axis=0)),
     Wrong("final", "These are the points that beat another.", lambda x: x.any(axis=0)),
     Wrong("final", "A point beaten by one other is out: use any in place of all.", lambda x: ~x.all(axis=1)),
