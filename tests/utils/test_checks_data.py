@@ -396,6 +396,7 @@ WRONG = {
     "check_causal_answers": [
         (lambda z: (np.sqrt((z**2).sum(1)) > 0.9).astype(float), "Not the weighted sum alone"),
         (lambda z: np.append((z[:-1].sum(1) > 1.5).astype(float), 0.0), "The same row gets another answer"),
+        (lambda z: 1 / (1 + np.exp(-50 * (0.4 * z.sum(1) - 0.6))), "Answers are 0 and 1, and"),
         (lambda z: (z.sum(1) > 0.6).astype(float), "The coefficients are missing. each variable"),
         (lambda z: (z @ C >= 0.6).astype(float), "On the threshold itself the answer is 0."),
         (lambda z: (0.4 * z.sum(1) >= 0.6).astype(float), "On the threshold itself the answer is 0."),
@@ -655,6 +656,7 @@ WRONG = {
     ],
     "check_multi_source_answers": [
         (lambda z, s, g: many(z, [s[0]] * len(s), g), "All variables come from the first source."),
+        (lambda z, s, g: (np.mean([many(z, [x], [y]) for x, y in zip(s, g)], 0) > 0.5).astype(float), "ask the causal"),
         (lambda z, s, g: many(z, [s[-1]] * len(s), g), "The last source wins. everything comes from"),
         (lambda z, s, g: many(z, s, [sum(g, [])] * len(s)), "The last source wins. everything comes from"),
         (lambda z, s, g: causal_model(s[-1]), "The last source wins. it sets all three"),
@@ -699,6 +701,7 @@ WRONG = {
     ],
     "check_flip_iia": [
         (lambda a, b, y: (a == y).mean(), "This is IIA over all pairs. keep only those"),
+        (lambda a, b, y: ((a == y)[y > b].mean() + (a == y)[y < b].mean()) / 2, "This is the mean of two shares, of"),
         (lambda a, b, y: (a == y)[y == b].mean(), "These are the pairs that stay. keep those"),
         (lambda a, b, y: (a == b)[y != b].mean(), "The answers are compared with y_base. the"),
         (lambda a, b, y: (y != b).mean(), "This is the share of pairs that flip. among"),

@@ -285,6 +285,8 @@ WRONG = {
         (swap(pick=lambda s, i: s[0]), r"With the blocks \[\[4, 1, 5\], \[0, 3\]\], block 1"),
         (swap(pick=lambda s, i: s[-1]), r"With the blocks \[\[4, 1, 5\], \[0, 3\]\], block 0"),
         (swap(start=torch.zeros_like), r"Only the change is returned: add it to h_base\."),
+        (lambda b, s, Q, bl: b + sum((s[:, i].mean(0) - b) @ Q[:, x] @ Q[:, x].T for i, x in enumerate(bl)),
+         "is image i of each source"),
         (swap_all_directions, "Each source sets all directions of Q here"),
         (swap_in_place, "Your function changes its argument `h_base` in"),
         (swap_sources_in_place, "Your function changes its argument `h_sources`"),

@@ -239,6 +239,8 @@ RIGHT = {
 }
 WRONG = {
     "check_switch_answers": [
+        (lambda v: agree(*v.T[:2]) if v[:, 2].all() else either(*v.T[:2]), "The switch is asked once for all rows"),
+        (lambda v: agree(*v.T[:2]) if v[0, 2] else either(*v.T[:2]), "The switch is asked once for all rows"),
         (lambda z: z[:, 0] == z[:, 1], "switch is ignored"),
         (lambda z: z[:, 0] | z[:, 1], "switch is ignored"),
         (switched(either, agree), "switch is the wrong way round"),

@@ -119,6 +119,13 @@ def doses_in_place(base, source):
     return doses_filled(base, source)
 
 
+def doses_by_steps(base, source):
+    steps, start, end = np.linspace(0, 1, 41), base[:, 0] + base[:, 1], source[:, 0] + source[:, 1]
+    answers = start[:, None] + steps * (end - start)[:, None] + base[:, [2]] > 1.5
+    changed = answers != answers[:, :1]
+    return np.where(changed.any(axis=1), steps[changed.argmax(axis=1)], np.nan)
+
+
 RIGHT = {
     "check_tell_apart": [differ(), differ_row_by_row, differ_by_sides, differ_by_xor],
     "check_share_apart": [share(), share_by_loops, share_of_everything, share_by_agreement],
@@ -126,6 +133,7 @@ RIGHT = {
 }
 WRONG = {
     "check_tell_apart": [
+        (lambda b, s: s[:, 0] + s[:, 1] + b[:, 2] > 1.5 != s[:, 1] + s[:, 2] + b[:, 0] > 1.5, "Python chains"),
         (differ(compare=lambda x, y: x == y), "pairs on which the models agree"),
         (differ(compare=lambda x, y: x | y), r"exactly one is 1: use != in place of \|"),
         (differ(compare=lambda x, y: x & y), "exactly one is 1: use != in place of &"),
@@ -174,6 +182,7 @@ WRONG = {
         (share(lambda p: 2 * p * (1 - p) + 0.01), "Close to the share, and not it"),
     ],
     "check_flip_dose": [
+        (doses_by_steps, "Close, and not exact"),
         (doses(mask=lambda d, x, y: d), "nothing flips"),
         (doses(mask=lambda d, x, y: d.clip(0, 1)), r"cut to \[0, 1\]"),
         (doses(mask=lambda d, x, y: np.where(x != y, d, 0)), "nan, not 0"),

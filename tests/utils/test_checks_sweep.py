@@ -178,6 +178,12 @@ def best_by_loop(a, b):
     return np.array([a[best], b[best], np.mean(b)])
 
 
+def front_in_order(a, b):
+    order = np.lexsort((-b, -a))
+    s = b[order]
+    return s > np.concatenate([[-np.inf], np.maximum.accumulate(s)[:-1]])
+
+
 RIGHT = {
     "check_mean_interval": [
         interval(),
@@ -248,6 +254,8 @@ WRONG = {
         (front(both=np.logical_or), "At least as good in one is not enough to beat:"),
         (front(post=lambda b: b.any(1)), "It is the other way round: these are the points"),
         (front(post=lambda b: ~b.any(0)), "Rows and columns are exchanged, or less counts"),
+        (lambda a, b: front()(a, b)[np.lexsort((-b, -a))], "The points are sorted first"),
+        (front_in_order, "The points are sorted first"),
         (lambda a, b: front()(-np.asarray(a), -np.asarray(b)), "Low values win|less counts as better"),
         (front(post=lambda b: ~b.all(1)), "All points are kept, or none: compare each with"),
         (front(post=lambda b: b.sum(1) < 2), "A point beaten by one other is out: yours bears"),

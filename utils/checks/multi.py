@@ -192,6 +192,8 @@ def check_multi_swap(f: Callable) -> str:
             lambda c: c.mean(0, keepdim=True).expand_as(c), lambda c: c.flip(0), lambda c: c.flip(1), lambda c: c[:1])),
         Wrong("way", "A ReLU is taken of the result: leave it as it is.",
               through(lambda c: c, lambda out, b: out.relu())),
+        Wrong("way", "h_sources[:, i] is image i of each source, which its mean cannot mend: source i is h_sources[i].",
+              lambda b, s, Q, x: b + sum((s[:, i].mean(0) - b) @ Q[:, y] @ Q[:, y].T for i, y in enumerate(x))),
         Wrong("way", "Only the change is returned: add it to h_base.", through(lambda c: c, lambda out, b: out - b)),
         Wrong("way", "Each source starts anew from h_base here: return one result, with all blocks set.",
               lambda b, s, Q, x: torch.stack([_swap_blocks(b, s[i:i + 1], Q, x[i:i + 1]) for i in range(len(x))])),

@@ -17,8 +17,8 @@ _COMBINATIONS = np.array(list(itertools.product((False, True), repeat=3)))
 def check_switch_answers(f: Callable) -> str:
     """Exercise 7.1: ``f(values (n, 3))`` gives the answers (n,) of the causal model with a switch."""
     rng = np.random.default_rng(0)
-    cases = [(_COMBINATIONS[order],) for order in ([*range(8), 6, 1, 3, 0, 5], rng.integers(8, size=30), [5, 2, 7], [4],
-                                                   rng.permutation(8))]
+    cases = [(_COMBINATIONS[order],) for order in ([*range(8), 6, 1, 3, 0, 5], rng.integers(8, size=30), [5, 2, 7],
+                                                   [5, 3, 7, 1], [4], rng.permutation(8))]
     sizes = [f"{len(values)} rows" for values, in cases]
 
     def build(columns: Callable, on: Callable, off: Callable, order: Callable, whole: Callable) -> Callable:
@@ -39,6 +39,9 @@ def check_switch_answers(f: Callable) -> str:
         Wrong("whole", "The answer is the same for every row.", lambda x, a, b, s: np.ones(len(a))),
         Wrong("whole", "The answer is the same for every row.", lambda x, a, b, s: np.zeros(len(a))),
         Wrong("order", ignored, lambda s, on, off: on), Wrong("order", ignored, lambda s, on, off: off),
+        *(Wrong("order", "The switch is asked once for all rows: each row has its own, so use np.where.",
+                lambda s, on, off, g=g: on if g(s) else off) for g in (np.all, np.any, lambda s: s[0], lambda s: s[-1],
+                                                                       lambda s: s.mean() > 0.5)),
         Wrong("order", "The switch is the wrong way round: where it is on, the question is whether the pairs agree.",
               lambda s, on, off: np.where(s, off, on)),
         Wrong("order", "The switch decides which question is asked, it is no condition beside it: use np.where.",

@@ -24,7 +24,9 @@ def check_tell_apart(f: Callable) -> str:
     cases = [_pairs(n, seed) for seed, n in enumerate((60, 25, 3, 1, 200))]
     cases[3] = np.array([[0.9, 0.1, 0.9]]), np.array([[0.1, 0.2, 0.3]])
     examine(f, "tell_apart(base, source)", cases, [f"{len(base)} pairs" for base, _ in cases], apart, APART,
-            WRONG_APART, hints=_COLUMNS, also=lambda gots: _say_pair(f, gots, cases))
+            WRONG_APART, also=lambda gots: _say_pair(f, gots, cases), hints={
+                **_COLUMNS, "ambiguous|truth value": "Python chains comparisons, and `and`, `or` and `if` take one "
+                "truth value: put each sum's comparison in parentheses, and compare both with !=."})
     return "Passed: on 289 pairs the two models are told apart where they can be."
 
 
@@ -127,6 +129,9 @@ def _say_dose(gots: list[np.ndarray], cases: list[tuple]) -> None:
                             "source: it should be (1.5 - area - start) / (end - start).")
     i = int(np.argmax(np.where(rows, np.abs(x + got * (y - x) + left - LIMIT), -1)))
     reached = x[i] + got[i] * (y[i] - x[i]) + left[i]
+    off = np.abs(x + got * (y - x) + left - LIMIT)[rows]
+    require(off.max() < 1e-6 or off.max() > 0.1, f"Close, and not exact: at your doses the sums lie up to "
+            f"{off.max():.3f} from 1.5. Was the dose found by steps? S slides in a line, so solve for it.")
     require(abs(reached - LIMIT) < 1e-6, f"At your dose {got[i]:.3f}, S slides from {x[i]:.2f} to {y[i]:.2f} as far as "
             f"{reached - left[i]:.2f}, and with the area {left[i]:.2f} the sum is {reached:.2f}, not 1.5.")
 

@@ -73,9 +73,12 @@ ANSWERS = (  # what may be done with labels (n, 3) in place of answering
 
 def say_answers(answers: Sequence[np.ndarray], rights: Sequence[np.ndarray]) -> None:
     """How many answers are wrong, and of which kind, where nothing else can be said."""
-    if not all(a.shape == b.shape and a.ndim == 1 and set(np.unique(a)) <= {0.0, 1.0} for a, b in zip(answers, rights)):
+    if not all(a.shape == b.shape and a.ndim == 1 for a, b in zip(answers, rights)):
         return
     a, b = np.concatenate(answers), np.concatenate(rights)
+    others = a[~np.isin(a, (0, 1))]
+    require(not len(others), f"Answers are 0 and 1, and {len(others)} of yours are not, such as {others[:1].round(4)}: "
+                             "compare the weighted sum with 0.6, and return what comes of it.")
     high, low = int(((a == 1) & (b == 0)).sum()), int(((a == 0) & (b == 1)).sum())
     sides = "too many 1s" if not low else "too many 0s" if not high else "1s and 0s exchanged in places"
     refuse(f"{high + low} of {len(a)} answers are wrong, with {sides}: {low} are 0 that should be 1, {high} are 1 that "
@@ -222,8 +225,10 @@ def say_dependence(learner: Learner, base: np.ndarray, sources: np.ndarray, grou
             whose = "the base" if i < 0 else f"source {i}" if len(sources) > 1 else "the source"
             asked = f" with {list(groups) if len(sources) > 1 else list(groups[0])}" if groups else ""
             whose = whose if groups else "a row"
+            once = ("" if i >= 0 or len(groups) < 2 else ": set all groups in one copy of z_base, and ask the causal "
+                    "model once")
             require(changes <= counts, f"Your answers depend on the {name} (column {v}) of {whose}, which should not "
-                                       f"count{asked}.")
+                                       f"count{asked}{once}.")
             require(changes >= counts, f"Your answers do not depend on the {name} (column {v}) of {whose}, which "
                                        f"should count{asked}.")
 

@@ -126,12 +126,13 @@ def say_share(learner: Learner, gots: list[np.ndarray]) -> None:
 
 FLIPS: dict[str, Any] = {  # the right parts of 1.4
     "right": lambda a, b, y: a == y, "among": lambda a, b, y: y != b, "share": lambda r, m, a: r[m].mean(),
+    "whole": None,
 }
 
 
-def flips(right: Callable, among: Callable, share: Callable) -> Callable:
+def flips(right: Callable, among: Callable, share: Callable, whole: Callable | None) -> Callable:
     """A solution of 1.4 made of its parts."""
-    return lambda a, b, y: share(right(a, b, y), among(a, b, y), a)
+    return whole or (lambda a, b, y: share(right(a, b, y), among(a, b, y), a))
 
 
 _AMONG = "The wrong pairs are kept: keep those with y_counterfactual != y_base."
@@ -165,6 +166,8 @@ WRONG_FLIPS = (
             lambda r, m, a, w=w: (r & m).sum() / w) for w in (5, 6, 7, 8, 9, 10, 16, 100)),
     Wrong("share", "This is the share among pairs that flip and those that stay, averaged: only flips count.",
           lambda r, m, a: (r[m].mean() + r[~m].mean()) / 2),
+    Wrong("whole", "This is the mean of two shares, of the flips from 0 to 1 and of those from 1 to 0: take one share "
+          "over all that flip.", lambda a, b, y: ((a == y)[y > b].mean() + (a == y)[y < b].mean()) / 2),
     Wrong("share", "This is the difference between flips and other pairs: only flips count.",
           lambda r, m, a: r[m].mean() - r[~m].mean()),
     Wrong("share", "This counts where answer is right or the pair flips: keep the flips, then count.", lambda r, m, a:

@@ -123,6 +123,9 @@ WRONG_FRONTS: tuple[Wrong, ...] = (
           lambda a, b: unbeaten(**FRONT)(a[(o := np.argsort(-a))], b[o])),
     Wrong("whole", "The points are sorted first: the answers belong to their order as they come.",
           lambda a, b: unbeaten(**FRONT)(np.sort(a), np.sort(b))),
+    *(Wrong("whole", "The points are sorted first, by both scores: the answers belong to their order as they come.",
+            lambda a, b, front=front: front(a, b)[np.lexsort((-b, -a))])
+      for front in (unbeaten(**FRONT), _first_alike, _running)),
     Wrong("whole", "These are the points of the front: return True or False for each point.",
           lambda a, b: np.stack([a, b], axis=1)[unbeaten(**FRONT)(a, b)]),
 )
