@@ -5,23 +5,18 @@ the directions at the start, the pairs and their order. What is already in the t
 """
 import argparse
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
-import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from studies.recipes import TEST_IMAGES, TEST_SEED, TRAIN_IMAGES, TRAIN_SEED
 from studies.rivals import adversary, networks
-from studies.running.table import only_writer, read_table, write_settings, write_table
-from studies.sweep.rows import seconds_left
+from studies.running.table import go_on, read_table
 from utils.checkpoint_utils import BASE_CNN, BASE_RECIPE, load_checkpoint, versions
 from utils.data_utils import create_dataset
-from utils.running.files import locked
 
 STUDY = Path(__file__).resolve().parent / "rivals.csv"
 EXPERIMENTS: dict[str, Callable[..., dict[str, float]]] = {
@@ -60,12 +55,6 @@ def read_rows(path: Path) -> list[dict]:
             and all(found.get(part) == now[part] for part in ("all", kind(row["experiment"])))]
 
 
-def write_rows(path: Path, rows: list[dict]) -> None:
-    """Replace table and provenance, each at once, so that a reader never sees half of one."""
-    write_table(path, rows, list(EXPERIMENTS))
-    write_settings(path, provenance())
-
-
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -74,31 +63,17 @@ def main() -> None:
     parser.add_argument("--experiments", nargs="*", default=list(EXPERIMENTS), choices=list(EXPERIMENTS))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    with locked(only_writer(arguments.out)):
-        fill(arguments.out, arguments.experiments, arguments.seeds)
+    fill(arguments.out, arguments.experiments, arguments.seeds)
 
 
 def fill(path: Path, experiments: Sequence[str], seeds: int) -> None:
     """Run what the table lacks, and write it after each experiment."""
-    rows = read_rows(path)
-    done = {(row["experiment"], int(row["seed"])) for row in rows}
-    tasks = [(e, s) for s in range(seeds) for e in experiments if (e, s) not in done]
-    if not tasks:
-        return
-    data, test = create_dataset(TRAIN_IMAGES, seed=TRAIN_SEED), create_dataset(TEST_IMAGES, seed=TEST_SEED)
-    with tqdm(total=len(done) + len(tasks), initial=len(done), desc="Study") as bar:
-        for i, (experiment, seed) in enumerate(tasks):
-            start = time.process_time()
-            figures = EXPERIMENTS[experiment](seed, data, test)
-            figures["cpu seconds"] = time.process_time() - start
-            rows += [{"experiment": experiment, "seed": seed, "measure": name, "value": f"{value:.5f}"}
-                     for name, value in figures.items() if not np.isnan(value)]
-            write_rows(path, rows)
-            known = [(kind(row["experiment"]), float(row["value"])) for row in rows
-                     if row["measure"] == "cpu seconds"]
-            left = seconds_left([kind(e) for e, _ in tasks[i + 1:]], known)
-            bar.set_postfix_str(f"about {left / 60:.0f} min left")
-            bar.update()
+    @cache
+    def data() -> tuple:
+        return create_dataset(TRAIN_IMAGES, seed=TRAIN_SEED), create_dataset(TEST_IMAGES, seed=TEST_SEED)
+
+    chosen = {name: lambda seed, name=name: EXPERIMENTS[name](seed, *data()) for name in experiments}
+    go_on(path, chosen, provenance(), seeds, read_rows, list(EXPERIMENTS), kind)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The table of a study, one row a figure, and its provenance beside it: what is in the table is not run again."""
 import argparse
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -50,10 +51,22 @@ def only_writer(path: Path) -> FileLock:
     return FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
 
 
-def go_on(path: Path, experiments: Experiments, settings: dict, seeds: int) -> None:
-    """Run what is not in a table yet, all experiments for a seed before the next, and write it after each."""
+def go_on(path: Path, experiments: Experiments, settings: dict, seeds: int,
+          read: Callable[[Path], list[dict]] | None = None, order: Sequence[str] | None = None,
+          kind: Callable[[str], str] = str) -> None:
+    """Run what is not in a table yet, all experiments for a seed before the next, and write it after each.
+
+    Args:
+        path: of the table.
+        experiments: name -> from a seed to figures; nan is not written.
+        settings: what the figures depend on.
+        seeds: how many of each.
+        read: the rows of a table that still hold; None: all, or none where the settings are others.
+        order: of the experiments in the table; None: by name.
+        kind: of an experiment; those of one kind take about as long.
+    """
     with locked(only_writer(path)):
-        rows = read_rows(path, settings)
+        rows = read(path) if read else read_rows(path, settings)
         done = {(row["experiment"], row["seed"]) for row in rows}
         tasks = [(name, seed) for seed in range(seeds) for name in experiments if (name, seed) not in done]
         bar = tqdm(tasks, desc="Study")
@@ -61,11 +74,11 @@ def go_on(path: Path, experiments: Experiments, settings: dict, seeds: int) -> N
             start = time.process_time()
             figures = experiments[name](seed) | {"cpu seconds": time.process_time() - start}
             rows += [{"experiment": name, "seed": seed, "measure": measure, "value": f"{value:.5f}"}
-                     for measure, value in figures.items()]
-            write_table(path, rows)
+                     for measure, value in figures.items() if not math.isnan(value)]
+            write_table(path, rows, order)
             write_settings(path, settings)
-            took = [(row["experiment"], float(row["value"])) for row in rows if row["measure"] == "cpu seconds"]
-            left = seconds_left([name for name, _ in tasks[i + 1:]], took)
+            took = [(kind(row["experiment"]), float(row["value"])) for row in rows if row["measure"] == "cpu seconds"]
+            left = seconds_left([kind(name) for name, _ in tasks[i + 1:]], took)
             bar.set_postfix_str(f"about {left / 60:.0f} min left")
 
 
