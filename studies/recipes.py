@@ -62,11 +62,12 @@ class Recipe:
 
 RECIPES = {
     "single": Recipe(((0, 1),), "conv1", 16, num_steps=1200),
-    "two": Recipe(((0,), (1,)), "conv1", 16, num_steps=1200),
+    "two": Recipe(((0,), (1,)), "conv1", 16, num_steps=1000),
     "three, short": Recipe(((0,), (1,), (2,)), "fc1", 1, num_steps=1500),
     "single, long": Recipe(((0, 1),), "conv1", 16, num_steps=2500),
     "two, long": Recipe(((0,), (1,)), "conv1", 16, num_steps=2500),
     "three": Recipe(((0,), (1,), (2,)), "fc1", 1, num_steps=4000),  # ships, and is what the controls are about
+    "three, long": Recipe(((0,), (1,), (2,)), "fc1", 1, num_steps=8000),
     "three at conv3": Recipe(((0,), (1,), (2,)), "conv3", 16, num_steps=2000),
 }
 

@@ -87,7 +87,7 @@ def results_table(figures: dict[str, float]) -> str:
     in_study = {"single": {"single, long": "The same, longer recipe", "first recipe: single": "The first recipe",
                            "first recipe: single, stock pyvene": "The first recipe, stock pyvene"},
                 "two": {"two, long": "The same, longer recipe", "first recipe: two": "The first recipe"},
-                "three": {"three": "The same, longer recipe",
+                "three": {"three": "The same, longer recipe", "three, long": "The same, longest recipe",
                           "three at conv3": "Three-source IIT, conv3, 16 directions each"}}
     earlier = {"single iia": f"{single['iia']} (1 direction, {few})",
                "single behavior": f"{single['behavior']} ({few})",
