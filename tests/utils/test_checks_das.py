@@ -383,6 +383,7 @@ WRONG = {
         (lambda model, layer: None, "Your function returned None. did you forget"),
     ],
     "check_rotated_swap": [
+        (lambda b, s, Q: b + (s - b) @ Q @ Q.T / Q.shape[1], "divided by the number of directions"),
         (lambda b, s, Q: s + (b - s) @ Q @ Q.T, "Base and source are swapped. the base keeps"),
         (lambda b, s, Q: s @ Q @ Q.T, "What is orthogonal to Q is lost. add the"),
         (lambda b, s, Q: (s - b) @ Q @ Q.T, "What is orthogonal to Q is lost. add the"),
@@ -452,7 +453,7 @@ WRONG = {
         (lambda w: torch.linalg.qr(w)[0][:, :1], "Your result has shape .6, 1.. .d, k. . .6,"),
         (lambda w: torch.linalg.qr(w)[0].flatten(), "Your result has shape .18,.. .d, k. . .6,"),
         (lambda w: w @ torch.linalg.inv(w.T @ w),
-         "span the right space|they are not made orthogonal"),
+         "span the right space|they are not made orthogonal|inverse square root"),
         (lambda w: w @ torch.linalg.inv(w.T @ w) @ w.T, "This is a full .d, d. matrix, with .d, k. ."),
         (lambda w: torch.linalg.qr(w).Q.clone().detach().requires_grad_(True),
          "No gradient reaches the weight. do it all"),
@@ -471,7 +472,9 @@ WRONG = {
         (lambda w: None, "Your function returned None. did you forget"),
         (lambda w: torch.stack([c - (w[:, 0] @ c) * w[:, 0] if i else c for i, c in enumerate(w.T)], 1),
         "as by Gram-Schmidt"),
-        (lambda w: w @ torch.linalg.inv(w.T @ w), "columns span the right space, but are not orthonormal"),
+        (lambda w: w @ torch.linalg.inv(w.T @ w), "orthonormal columns need its inverse square root"),
+        (lambda w: torch.stack([v / v.norm() for v in (
+            v - sum((v @ u) / (u @ u) * u for u in w.T[:j]) for j, v in enumerate(w.T))], 1), "finished before"),
     ],
 }
 

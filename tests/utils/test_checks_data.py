@@ -394,6 +394,7 @@ RIGHT = {
 
 WRONG = {
     "check_causal_answers": [
+        (lambda z: (np.round(0.4 * z.sum(1), 1) > 0.6).astype(float), "The sum is rounded to one decimal first"),
         (lambda z: (np.sqrt((z**2).sum(1)) > 0.9).astype(float), "Not the weighted sum alone"),
         (lambda z: np.append((z[:-1].sum(1) > 1.5).astype(float), 0.0), "The same row gets another answer"),
         (lambda z: 1 / (1 + np.exp(-50 * (0.4 * z.sum(1) - 0.6))), "Answers are 0 and 1, and"),
@@ -481,6 +482,7 @@ WRONG = {
         (share_in_place, "Your function changes its argument"),
     ],
     "check_train_step": [
+        (step(lambda model, X, y: bce(model(X).squeeze(), y)), "The last batch may hold a single image"),
         (step(lambda model, X, y: bce(model(X).squeeze(1).detach(), y)),
          "RuntimeError.*after zero_grad and before s..."),
         (lambda model, optimizer, X, y: bce(model(X)[:, 0], y).item(), "The loss is right, but the weights do not"),

@@ -216,6 +216,12 @@ RIGHT = {
 
 WRONG = {
     "check_joint_loss": [
+        (lambda s, y, b, y_base, w: bce(s, y) + torch.nn.functional.binary_cross_entropy_with_logits(
+            b, y_base, pos_weight=torch.tensor(w)), "goes into the behavior part as pos_weight"),
+        (both(lambda z, y: torch.nn.functional.binary_cross_entropy(torch.sigmoid(z).clamp(0.05, 0.95), y)),
+         "are probabilities cut, or a small number added"),
+        (joint(a=lambda s, y, b, y_base: bce(s, y_base), b=lambda s, y, b, y_base: bce(b, y), mix=lambda a, b, w: w * (
+            a + b)), "With weight 0 nothing is left"),
         (lambda *args: joint()(*args).detach(), "The value is right, but no gradient reaches"),
         (joint(b=lambda s, y, b, y_base: bce(b.detach(), y_base)), "The value is right, but no gradient reaches"),
         (joint(a=lambda s, y, b, y_base: bce(s.detach(), y)), "The value is right, but no gradient reaches"),
@@ -283,6 +289,7 @@ WRONG = {
         (joint(b=lambda s, y, b, y_base: (s - b).pow(2).mean()), "The behavior part changes with swapped_logits"),
     ],
     "check_parameters_to_train": [
+        (lambda i, m: list({tuple(p.shape): p for p in to_train()(i, m)}.values()), "some is missing: "),
         (to_train(enable=""), "No gradient reaches the network. pyvene"),
         (lambda i, m: list({id(p): p for p in i.parameters()}.values()), "'iit' trains the network too. its"),
         (to_train(iit=("rotation",)), "'iit' trains the network too. its"),

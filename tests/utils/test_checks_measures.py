@@ -164,6 +164,7 @@ WRONG = {
         (lambda i, b, c: (i - np.std(b)) / (c - np.std(b)), "takes the spread of the baselines"),
     ],
     "check_isolating": [
+        (iso_tests(lambda x, others, t, D: (x <= t) & (others >= D).all()), "need axis=1"),
         (iso(near=lambda d, t: d <= t), "The absolute value is forgotten: a difference"),
         (iso(near=lambda d, t: abs(d) < t), "At most `tolerance` takes in the tolerance"),
         (iso(far=lambda d, t: abs(d) > t), "At least `distance` takes in the distance"),

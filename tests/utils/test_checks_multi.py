@@ -253,6 +253,8 @@ WRONG = {
         (lambda d, k: [(i * d, (i + 1) * d - 1) for i in range(k)], "These are the first and the last index of each"),
     ],
     "check_draw_tuples": [
+        (lambda n, m, k, rng: (rng.integers(m, size=n), np.stack([rng.integers(i * (m // k), (i + 1) * (m // k), size=n)
+                                                                  for i in range(k)])), "uniform|A range is empty"),
         (draw(never_base), "Source 0 depends on base: they are never the"),
         (draw(distinct_sources), "Source 1 depends on source 0: they are never"),
         (draw(lambda b, n, m, k, rng: np.stack([rng.permutation(b) for _ in range(k)])), "Source 0 depends on base, "
@@ -282,6 +284,8 @@ WRONG = {
         (draw(lambda b, n, m, k, rng: rng.integers(30, size=(k, n))), "Some indices are out of range, with n = 1,"),
     ],
     "check_multi_swap": [
+        (lambda b, s, Q, bl: b + sum((h - b) @ Q[:, x[0]:x[-1]] @ Q[:, x[0]:x[-1]].T for h, x in zip(s, bl)),
+         "as a slice"),
         (swap(pick=lambda s, i: s[0]), r"With the blocks \[\[4, 1, 5\], \[0, 3\]\], block 1"),
         (swap(pick=lambda s, i: s[-1]), r"With the blocks \[\[4, 1, 5\], \[0, 3\]\], block 0"),
         (swap(start=torch.zeros_like), r"Only the change is returned: add it to h_base\."),

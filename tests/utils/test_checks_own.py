@@ -230,6 +230,12 @@ def by_the_word_name(train, settings, changes, goal):
     return [name for name, value in changes.items() if min(train(**settings, name=value)) >= goal]
 
 
+def choose_what_stays(curves, goal):
+    reached = [(d, -iia, layer) for layer, curve in curves.items() for d, iia in curve.items()
+               if all(other >= goal for e, other in curve.items() if e >= d)]
+    return min(reached)[2] if reached else "nowhere"
+
+
 RIGHT = {
     "check_switch_answers": [switched(agree, either), row_by_row, by_table, by_torch,
                              lambda z: (z[:, :2].sum(axis=1) != 1) & z[:, 2] | (z[:, 2] < 1) & z[:, :2].any(axis=1)],
@@ -264,6 +270,9 @@ WRONG = {
         (lambda z: np.ones(len(z)), "the same for every row"), (lambda z: {"answers": 1}, "This is a dict"),
     ],
     "check_choose_layer": [
+        (choose_what_stays, "only if larger ones reach the goal too"),
+        (lambda curves, goal: choose(fewest)(curves, goal) if all(max(c.values()) >= goal for c in curves.values()) else
+         "nowhere", "One layer that misses the goal"),
         (choose(lambda curve, goal: max(curve.values())), "the highest IIA"),
         (choose(lambda curve, goal: 0), "first layer that reaches"),
         (lambda curves, goal: choose(lambda *_: 0)(dict(reversed(curves.items())), goal), "last layer that reaches"),

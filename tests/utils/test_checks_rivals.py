@@ -126,6 +126,12 @@ def doses_by_steps(base, source):
     return np.where(changed.any(axis=1), steps[changed.argmax(axis=1)], np.nan)
 
 
+def doses_of_S_alone(base, source):
+    start, end = base[:, 0] + base[:, 1], source[:, 0] + source[:, 1]
+    with np.errstate(all="ignore"):
+        return np.where((start > 1.5) != (end > 1.5), (1.5 - base[:, 2] - start) / (end - start), np.nan)
+
+
 RIGHT = {
     "check_tell_apart": [differ(), differ_row_by_row, differ_by_sides, differ_by_xor],
     "check_share_apart": [share(), share_by_loops, share_of_everything, share_by_agreement],
@@ -133,6 +139,7 @@ RIGHT = {
 }
 WRONG = {
     "check_tell_apart": [
+        (lambda b, s: abs((s[:, 0] + s[:, 1] + b[:, 2]) - (s[:, 1] + s[:, 2] + b[:, 0])) > 0.5, "on which side of 1.5"),
         (lambda b, s: s[:, 0] + s[:, 1] + b[:, 2] > 1.5 != s[:, 1] + s[:, 2] + b[:, 0] > 1.5, "Python chains"),
         (differ(compare=lambda x, y: x == y), "pairs on which the models agree"),
         (differ(compare=lambda x, y: x | y), r"exactly one is 1: use != in place of \|"),
@@ -161,6 +168,7 @@ WRONG = {
         "The mean of two variables"),
     ],
     "check_share_apart": [
+        (lambda c, k, a: share()(c, k, np.array([[a[0] @ a[1]], [1.0]])), "The mean area stands in place"),
         (share(lambda p: p * (1 - p)), r"2 p \(1 - p\)"), (share(lambda p: p**2 + (1 - p)**2), "the two agree"),
         (share(lambda p: p), "how often a sum is above"), (share(lambda p: 1 - p), "how often a sum is below"),
         (lambda c, k, a: share()(c, k, c), "circularity stands in two places"),
@@ -182,6 +190,7 @@ WRONG = {
         (share(lambda p: 2 * p * (1 - p) + 0.01), "Close to the share, and not it"),
     ],
     "check_flip_dose": [
+        (doses_of_S_alone, "asked of S alone"),
         (doses_by_steps, "Close, and not exact"),
         (doses(mask=lambda d, x, y: d), "nothing flips"),
         (doses(mask=lambda d, x, y: d.clip(0, 1)), r"cut to \[0, 1\]"),

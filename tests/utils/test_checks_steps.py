@@ -1,5 +1,6 @@
 """The checks of the training loops pass right loops in several styles and name each known mistake."""
 import copy
+import functools
 import inspect
 import re
 
@@ -232,6 +233,46 @@ def of_logits(logits, y):
     return F.binary_cross_entropy(logits, y)
 
 
+def das_loop(weight, rest, batches, lr, put_back=False, once=False, until=False):
+    optimizer, losses, Q = torch.optim.Adam([weight], lr=lr), [], q_of(weight)
+    for base, source, y in batches:
+        Q = Q if once else q_of(weight)
+        loss = bce(rest(swapped(base, source, Q)).squeeze(1), y)
+        if until and losses:
+            break
+        optimizer.zero_grad()
+        loss.backward(retain_graph=once)
+        optimizer.step()
+        if put_back:
+            with torch.no_grad():
+                weight.copy_(torch.linalg.qr(weight)[0])
+        losses.append(loss.item())
+    return losses
+
+
+das_once, das_put_back, das_until_it_rises = (
+    functools.partial(das_loop, **{name: True}) for name in ("once", "put_back", "until"))
+
+
+def iit_slower(intervenable, batches, lr):
+    def adam(parameters, lr):
+        parameters = list(parameters)
+        return torch.optim.Adam([{"params": parameters[:1]}, {"params": parameters[1:], "lr": lr / 10}], lr=lr)
+    return iit(adam=adam)(intervenable, batches, lr)
+
+
+def iit_with_plain_sources(intervenable, batches, lr):
+    intervenable.enable_model_gradients()
+    optimizer, losses = torch.optim.Adam(everything(intervenable), lr=lr), []
+    for X_base, X_source, y_base, y_counterfactual in batches:
+        _, new = intervenable({"x": X_base}, [{"x": X_source}])
+        plain = intervenable.model(X_source)
+        loss = bce(new.squeeze(1), y_counterfactual) + bce(plain.squeeze(1), y_base)
+        take_step(optimizer, loss, True, True, True)
+        losses.append(loss.item())
+    return losses
+
+
 def iit_of_sources(intervenable, batches, lr):
     return iit()(intervenable, [(source, base, *answers) for base, source, *answers in batches], lr)
 
@@ -242,6 +283,8 @@ RIGHT = {
 }
 WRONG = {
     "check_train_directions": [
+        (das_once, "Q stays as it was"), (das_put_back, "The weight itself is made orthonormal"),
+        (das_until_it_rises, "does a return or a break end the loop"),
         (das(clear=False), "holds the gradients of those before"), (das(step=False), "No step is taken"),
         (das(backward=False), "No gradient arrives"), (das(labels=own_answers), "the answer to the base"),
         (das(labels=lambda rest, base, source: own_answers(rest, source, base)), "the answer to the source"),
@@ -281,6 +324,8 @@ WRONG = {
         (das_every_other, "3 steps are taken for 6 batches"),
     ],
     "check_train_iit": [
+        (iit_slower, "The learning rate is not the same"),
+        (iit_with_plain_sources, "The plain answers are those to the sources"),
         (iit(adam=torch.optim.AdamW), "with weight_decay of its own"),
         (iit(adam=torch.optim.RMSprop), "This is RMSprop"),
         (iit(result=lambda losses: [str(loss) for loss in losses]), "This is text"),

@@ -229,6 +229,9 @@ RIGHT = {
 }
 WRONG = {
     "check_mean_interval": [
+        (lambda x: (x.mean(), *np.percentile(np.random.default_rng(0).choice(x, size=(500, len(x))).mean(1),
+                                             [2.5, 97.5])),
+         "not equally far from the mean"),
         (interval(center=np.median), r"This is the median: take the mean\."),
         (interval(spread=lambda x: x.std()), "The standard deviation of a sample divides by k"),
         (interval(spread=lambda x: x.var(ddof=1)), "This is the variance: take its square root, the"),
@@ -249,6 +252,9 @@ WRONG = {
         (interval(order=lambda m, lo, h: (m, max(lo, 0), min(h, 1))), r"The ends are cut to \[0, 1\]: let them show\."),
     ],
     "check_pareto_front": [
+        (lambda a, b: np.any([(s := w * a + (1 - w) * b) >= s.max() - 1e-12
+                              for w in np.linspace(0.001, 0.999, 999)], 0),
+         "Only the hull is kept"),
         (front(strict=np.logical_and), "A point as good in one and better in the other"),
         (front(strict=None), "No point is left: to beat takes one strict"),
         (front(both=np.logical_or), "At least as good in one is not enough to beat:"),

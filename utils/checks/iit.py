@@ -34,8 +34,8 @@ def check_joint_loss(f: Callable) -> str:
         "target size|Target size|size of tensor": "Logits and answers must have the same shape, (n,).",
         "Long|dtype|integer": "The answers are floats as they come: leave their type.",
     }
-    plain = [tuple(x.detach().numpy().astype(float) if isinstance(x, torch.Tensor) else x for x in case) for case in
-        cases]
+    plain: list[tuple[Any, ...]] = [tuple(
+        x.detach().numpy().astype(float) if isinstance(x, torch.Tensor) else x for x in case) for case in cases]
 
     def also(gots: list) -> None:
         for wrong in WRONG_TWICE:
@@ -48,6 +48,18 @@ def check_joint_loss(f: Callable) -> str:
         by_weight = np.array([[float(as_numbers(learner(*case[:4], w)).mean()) for case in cases]
                               for w in (0.0, 1.0, 2.5)])
         zero, unit, many = by_weight[:, 0].tolist()
+        require(bool(by_weight[0].any()), "With weight 0 nothing is left: the weight belongs to the behavior part "
+                                            "alone.")
+        far, answers = torch.tensor([40.0, -40.0]), torch.tensor([0.0, 1.0])
+        large = float(as_numbers(learner(far, answers, far, 1 - answers, 1.0)).mean())
+        require(large > 39 or large < 1, f"For a logit of 40 against answer 0 the cross-entropy is 40, and yours is "
+                f"{large:.3g}: are probabilities cut, or a small number added? F.binary_cross_entropy_with_logits "
+                "takes logits of any size.")
+        own = [np.mean(np.where(y == 1, w, 1) * entropy(z, y)) for _, _, z, y, w in plain]
+        require(not alike([float(as_numbers(got).mean()) for got in gots],
+                          [entropy(case[0], case[1]).mean() + each for case, each in zip(plain, own)], 1e-3),
+                "The weight goes into the behavior part as pos_weight, which weighs its answers 1 alone: multiply the "
+                "whole part by it.")
         names = example[example.index("(") + 1:].split(", ")[:4]
         for i, name in enumerate(names):
             changed = [x if j != i else 1 - x if j % 2 else x.detach() + 1 for j, x in enumerate(cases[0][:4])]
@@ -107,7 +119,10 @@ def check_parameters_to_train(f: Callable) -> str:
     """Exercise 3.2: ``f(intervenable, method)`` gives the optimizer's parameters for method "das" and "iit"."""
     for layer, sources, method in (("fc1", 2, "das"), ("fc1", 2, "iit"), ("fc1", 1, "iit"), ("fc1", 1, "das"), ("fc1",
             3, "das")):
-        intervenable = build_intervenable(PyTorchCNN(), layer, 1, num_sources=sources)
+        cnn = PyTorchCNN()
+        if sources == 1:  # of the shape of another one
+            cnn.register_parameter("offset", torch.nn.Parameter(torch.zeros(16)))
+        intervenable = build_intervenable(cnn, layer, 1, num_sources=sources)
         network = {id(p): name for name, p in intervenable.model.named_parameters()}
         rotation = {id(p) for i in intervenable.interventions.values() for p in i.parameters()}
         watched, turned = Watched(intervenable.model), [p.detach().clone() for p in

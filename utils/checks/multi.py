@@ -170,6 +170,8 @@ def check_multi_swap(f: Callable) -> str:
             lambda x, m: [list(range(i * (m // len(x)), (i + 1) * (m // len(x)))) for i in range(len(x))])),
         Wrong("way", own + "Here all from the least to the largest index.", with_blocks(
             lambda x, m: [list(range(min(b), max(b) + 1)) for b in x])),
+        *(Wrong("way", own + "Here all from the first to the last of the list, as a slice.", with_blocks(
+            lambda x, m, more=more: [list(range(b[0], b[-1] + more)) for b in x])) for more in (0, 1)),
         Wrong("way", own + "Here source i sets direction i.", with_blocks(lambda x, m: [[i] for i in range(len(x))])),
         Wrong("way", own + "Only the first of each block is taken.", with_blocks(lambda x, m: [b[:1] for b in x])),
         Wrong("way", own + "The last of each block is left out.", with_blocks(lambda x, m: [b[:-1] for b in x])),

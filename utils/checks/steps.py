@@ -22,6 +22,8 @@ PLAIN = "This is plain gradient descent: the exercise asks for torch.optim.Adam.
 NEW_OPTIMIZER = "Adam starts anew at every batch: make the optimizer once, before the loop."
 NO_GRADIENT = ("No gradient arrives: compute the loss in torch, without detach, item or no_grad, and call "
                "loss.backward() after zero_grad and before step.")
+NO_STEP = "No step is taken: optimizer.step() comes after loss.backward()."
+STALE = "Q stays as it was before the first step: compute it from the weight anew for every batch, in the loop."
 SHAPES = "The shapes do not fit: h @ Q gives coordinates (n, k), and coordinates @ Q.T are back in the layer's (n, d)."
 ERRORS = {
     "does not require grad": NO_GRADIENT,
@@ -52,8 +54,8 @@ def _call(f: Callable, example: str, first: tuple, batches: Batches, lr: float) 
             "The losses still hold the graphs of their computation: collect loss.item().")
     losses = as_numbers(got)
     require(losses.ndim > 0, "Return a list with the loss of every batch: this is one number.")
-    require(losses.shape != (1,) or len(batches) == 1, "There is one loss only: is the return inside the loop, or the "
-            "loop over one batch?")
+    require(losses.shape != (1,) or len(batches) == 1, "There is one loss only: does a return or a break end the loop, "
+            "or does it take one batch?")
     require(losses.shape == (len(batches),), f"There are {len(losses)} "
                                              f"losses{', each not one number' * (losses.ndim > 1)}: one for each of "
                                              f"the {len(batches)} batches, once, is wanted.")
@@ -73,6 +75,9 @@ def _require_optimizer(seen: list[tuple[torch.optim.Optimizer, dict[str, Any]]],
         require(not other, f"This is {kind} with {', '.join(other)} of its own: the exercise asks for "
                            "torch.optim.Adam with a learning rate alone.")
     rates = [settings["lr"] for _, settings in seen]
+    for optimizer, _ in seen:
+        several = {group["lr"] for group in optimizer.param_groups}
+        require(len(several) < 2, f"The learning rate is not the same for all parameters: it is lr = {lr} for each.")
     require(len(set(rates)) < 2, "The learning rate changes on the way: it is lr at every step, without a schedule.")
     require(not seen or rates[0] == lr, f"The learning rate is {max(rates, default=0):.2g}: take the one that is "
                                         f"passed, lr = {lr}.")
@@ -163,8 +168,11 @@ def check_train_directions(f: Callable) -> str:
             f"Before any step, the loss of one batch should be {entropy(*cases[0]).mean():.3f}, and yours is "
             f"{gots[0]:.3f}: look at Q, the swap and the loss, one after the other.")
 
+    norms = torch.linalg.svdvals(weight.detach())
+    require(alike(losses, right, 1e-3) or not torch.allclose(norms, torch.ones(2), atol=1e-3), "The weight itself is "
+            "made orthonormal on the way: leave it to optimizer.step(), and make Q of it for each batch.")
     _diagnose(losses, right, replay, {
-        NO_GRADIENT if weight.grad is None else "No step is taken: optimizer.step() comes after loss.backward().":
+        NO_GRADIENT if weight.grad is None else NO_STEP if torch.equal(weight, start) else STALE:
             {"step": False}, NO_ZERO: {"clear": False}, PLAIN: {"adam": torch.optim.SGD},
     }, name_first)
     require(not torch.equal(weight, start), "The losses are right, but weight is as it was: train it, not a copy, and "

@@ -27,6 +27,10 @@ def check_mean_interval(f: Callable) -> str:
 
 def _say_interval(gots: list[np.ndarray], cases: list[tuple]) -> None:
     """Which of the three numbers of 6.1 are off."""
+    whole = [got for got in gots if got.shape == (3,) and got[1] <= got[0] <= got[2]]
+    uneven = [abs(got[0] - got[1] - (got[2] - got[0])) > 1e-3 * np.ptp(got) for got in whole]
+    require(not any(uneven), "Low and high are not equally far from the mean: mean ± 1.96 standard errors is. Do "
+            "percentiles or resampling stand in for it?")
     for got in gots:
         require(got.shape == (3,), f"Three numbers are wanted, mean, low and high: yours has shape {got.shape}.")
         require(got[1] <= got[0] + 1e-9 and got[0] <= got[2] + 1e-9, "The mean lies between low and high: with yours, "
@@ -41,9 +45,6 @@ def _say_interval(gots: list[np.ndarray], cases: list[tuple]) -> None:
                 f"middle: with {len(x)} networks, 1.96 standard errors are {wanted:.4f}. Take the standard deviation "
                 "with "
                 "ddof=1, divided by the square root of k.")
-    uneven = [abs(got[0] - got[1] - (got[2] - got[0])) > 1e-3 * np.ptp(got) for got in gots]
-    require(not any(uneven), "Low and high are not equally far from the mean: mean ± 1.96 standard errors is. Do "
-            "percentiles or resampling stand in for it?")
 
 
 def check_pareto_front(f: Callable) -> str:

@@ -49,6 +49,11 @@ WRONG_APART: tuple[Wrong, ...] = (
           lambda x, y: x & ~y),
     Wrong("compare", "Either model may be the one that answers 1: your function counts one of them only.",
           lambda x, y: y & ~x),
+    *(Wrong("whole", "The two sums are compared with each other: what counts is on which side of 1.5 each lies.",
+            lambda x, first, second, t=t: np.abs(first - second) > t)
+      for t in (0, 1e-12, 1e-9, 1e-6, 0.01, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 1.0)),
+    *(Wrong("whole", "The two sums are compared with each other: what counts is on which side of 1.5 each lies.", g)
+      for g in (lambda x, first, second: first > second, lambda x, first, second: second > first)),
     Wrong("compare", "This is a share: return True or False for each pair.", lambda x, y: (x != y).mean()),
     Wrong("compare", "This is a number of pairs: return True or False for each.", lambda x, y: (x != y).sum()),
     Wrong("compare", "This is a signed difference: return True where the answers differ.",
@@ -86,6 +91,10 @@ def share_apart(tables: Callable, sums: Callable, chance: Callable, share: Calla
     return exact
 
 
+def _mean(table: np.ndarray) -> np.ndarray:
+    return np.array([[table[0] @ table[1]], [1.0]])
+
+
 two = "Either of the two sums may be the one above the limit: that makes 2 p (1 - p)."
 equal = "Each value counts by its probability: they are not all alike."
 
@@ -100,6 +109,10 @@ WRONG_SHARES: tuple[Wrong, ...] = (
         ("circularity", lambda c, k, a: (c, k, c)), ("area", lambda c, k, a: (a, k, a)),
         ("color", lambda c, k, a: (k, k, a)), ("color", lambda c, k, a: (c, k, k)),
         ("circularity", lambda c, k, a: (c, c, a)), ("area", lambda c, k, a: (c, a, a)))),
+    *(Wrong("tables", f"The mean {name} stands in place of its values: each value counts with its probability.", choose)
+      for name, choose in (
+          ("circularity", lambda c, k, a: (_mean(c), k, a)), ("color", lambda c, k, a: (c, _mean(k), a)),
+          ("area", lambda c, k, a: (c, k, _mean(a))))),
     *(Wrong("tables", "The color is what both models take from the source: work out 2 p (1 - p) for each color, not "
             "for each value of another variable.", choose) for choose in (
         lambda c, k, a: (k, c, a), lambda c, k, a: (c, a, k))),

@@ -9,13 +9,13 @@ from utils.checks.tools.variants import Wrong
 
 
 def dosed(columns: Callable, start: Callable, end: Callable, rest: Callable, solve: Callable,
-          mask: Callable) -> Callable:
+          sides: Callable, mask: Callable) -> Callable:
     """A solution of 8.3 made of its parts."""
     def doses(base: np.ndarray, source: np.ndarray) -> np.ndarray:
         b, s = columns(base.T, source.T)
         x, y, left = start(b), end(s), rest(b, s)
         with np.errstate(all="ignore"):
-            return mask(solve(x, y, left), x + left > LIMIT, y + left > LIMIT)
+            return mask(solve(x, y, left), *sides(x, y, left))
 
     return doses
 
@@ -29,6 +29,7 @@ DOSES: dict[str, Any] = {  # the right parts
     "columns": lambda b, s: (b, s), "start": lambda b: b[0] + b[1], "end": lambda s: s[0] + s[1],
     "rest": lambda b, s: b[2],
     "solve": lambda x, y, left: (LIMIT - left - x) / (y - x),
+    "sides": lambda x, y, left: (x + left > LIMIT, y + left > LIMIT),
     "mask": lambda dose, before, after: np.where(before != after, dose, np.nan)}
 WRONG_DOSES: tuple[Wrong, ...] = (
     Wrong("mask", never, lambda dose, before, after: dose),
@@ -88,6 +89,8 @@ WRONG_DOSES: tuple[Wrong, ...] = (
             "0?", lambda dose, before, after, f=f: np.where(f(before, after), dose, np.nan))
       for f in (lambda p, q: p, lambda p, q: q, lambda p, q: ~p, lambda p, q: ~q, lambda p, q: p | q,
                 lambda p, q: p & q)),
+    Wrong("sides", "Whether the answer flips is asked of S alone: it is S and the area that are compared with 1.5.",
+          lambda x, y, left: (x > LIMIT, y > LIMIT)),
     Wrong("rest", third, lambda b, s: s[2]),
     Wrong("columns", "The area slides, too: it stays the base's.", lambda b, s: (
         np.stack([b[0] + b[2], b[1], 0 * b[2]]), np.stack([s[0] + s[2], s[1], 0 * s[2]]))),

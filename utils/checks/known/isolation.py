@@ -90,8 +90,8 @@ WRONG_ISOLATED: tuple[Wrong, ...] = (
     Wrong("change", "Labels of one image alone are asked: take the difference between source and base.",
           lambda b, s: b),
     Wrong("change", "Base and source are added: take their difference.", lambda b, s: s + b),
-    Wrong("final", "This is True for each pair, or for none.", lambda a, b: np.ones(len(a))),
-    Wrong("final", "This is True for each pair, or for none.", lambda a, b: np.zeros(len(a))),
+    *(Wrong("final", "This is True for each pair, or for none: .all() and .any() need axis=1 to ask each pair for "
+            "itself.", g) for g in (lambda a, b: np.ones(len(a)), lambda a, b: np.zeros(len(a)))),
     Wrong("join", TABLES, lambda x, far, t, d: far(x, t, d).all()), Wrong("join", TABLES,
                                                                          lambda x, far, t, d: far(x, t, d).any()),
     Wrong("final", TABLES, lambda a, b: (a & b)[:, None]), Wrong("final", TABLES, lambda a, b: (a & b).any()),

@@ -47,8 +47,10 @@ ANSWERS = (  # what may be done with labels (n, 3) in place of answering
       for c in ((.5, .5, .5), (.6, .6, .6), (1 / 3, 1 / 3, 1 / 3), (.3, .3, .3), (.2, .2, .2), (.16, .16, .16), (.4,
               .4, .2),
                 (.4, .2, .4), (.2, .4, .4), (.4, .3, .3), (.4, .4, -.4), (.4, -.4, .4), (-.4, .4, .4), (1, .4, .4))),
+    *(Wrong("answer", f"The sum is rounded to one decimal first, or compared with {t}: the threshold is 0.6, and the "
+            "sum counts in full.", lambda z, t=t: z @ _COEFFICIENTS > t) for t in (0.55, 0.65)),
     *(Wrong("answer", f"The sum is compared with {t}: the threshold is 0.6.",
-            lambda z, t=t: z @ _COEFFICIENTS > t) for t in (0.5, 0.4, 0, 1, 0.8, 0.7, 0.55, 0.65, 1.5, 1.2)),
+            lambda z, t=t: z @ _COEFFICIENTS > t) for t in (0.5, 0.4, 0, 1, 0.8, 0.7, 1.5, 1.2)),
     Wrong("answer", "The variables are multiplied: add them up, 0.4 times each.", lambda z: z.prod(axis=1) >
         _THRESHOLD),
     Wrong("answer", "Only the largest variable counts here: add up all three.", lambda z: z.max(axis=1) > _THRESHOLD),

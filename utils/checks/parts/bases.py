@@ -20,6 +20,24 @@ _HINTS = {
 }
 
 
+def _off_raw(weight: torch.Tensor) -> torch.Tensor:
+    raw = weight.unbind(1)
+    kept = [v - sum((v @ w) / (w @ w) * w for w in raw[:j]) for j, v in enumerate(raw)]
+    return torch.stack([v / v.norm() for v in kept], dim=1)
+
+
+KNOWN: dict[str, Callable] = {  # what is no basis, by what is then wrong
+    "Gram-Schmidt takes off the parts along the columns of the weight here, which are not orthogonal to one another: "
+    "take off those along the new columns, finished before.": _off_raw,
+    "The inverse of the Gram matrix is taken: orthonormal columns need its inverse square root.":
+        lambda w: w @ torch.linalg.inv(w.T @ w),
+    "The Gram matrix is taken without its inverse: orthonormal columns need its inverse square root.":
+        lambda w: w @ (w.T @ w),
+    "The Cholesky factor's inverse is not transposed: with W^T W = L L^T the columns are those of W (L^-1)^T.":
+        lambda w: w @ torch.linalg.inv(torch.linalg.cholesky(w.T @ w)),
+}
+
+
 def _weights() -> list[torch.Tensor]:
     made = [torch.randn(d, k) for d, k in ((6, 3), (5, 1), (9, 5), (7, 2), (4, 4))]
     made[1], made[2], made[3] = 20 * made[1], made[2] * torch.tensor([5.0, 1, 0.1, 2, 1]), made[3] + 1
@@ -67,6 +85,8 @@ def _require_orthonormal(Q: torch.Tensor, weight: torch.Tensor, shape: str) -> N
     product = Q.T @ Q
     crossed = (product - torch.diag(product.diagonal())).abs().max().item() > 1e-3
     if not torch.allclose(product, torch.eye(k), atol=1e-3):
+        for message, way in KNOWN.items():
+            require(k == 1 or not torch.allclose(Q, way(weight), atol=1e-3), message)
         require(not torch.allclose(Q, weight, atol=1e-5), "This is the weight itself: its columns are not orthonormal.")
         require(not torch.allclose(lengths, torch.ones(k), atol=1e-3), "The columns have length 1, but they are not "
                 "orthogonal to one another.")

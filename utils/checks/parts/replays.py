@@ -117,7 +117,7 @@ def _answer(intervenable: pv.IntervenableModel, X_base: torch.Tensor, X_source: 
 
 
 def replay_iit(network: nn.Module, rotation: dict, batches: Batches, lr: float, *, swap: bool = True,
-               exchanged: bool = False, whole: bool = False, detached: int | None = None,
+               exchanged: bool = False, plain_of: int = 0, detached: int | None = None,
                weights: tuple[float, float] = (1, 1), labels: tuple[int, int] = (1, 0), squash: bool = False,
                **loop: Any) -> list[float]:
     """The losses of a loop, right or with a mistake, that trains copies of network and rotation."""
@@ -128,7 +128,7 @@ def replay_iit(network: nn.Module, rotation: dict, batches: Batches, lr: float, 
     def loss_of(X_base: torch.Tensor, X_source: torch.Tensor, *y: torch.Tensor) -> torch.Tensor:
         pair = (X_source, X_base) if exchanged else (X_base, X_source)
         swapped = _answer(intervenable, *pair, swap)
-        plain = _answer(intervenable, *(pair if whole else (X_base, X_source)), False)
+        plain = _answer(intervenable, (X_base, X_source)[plain_of], X_source, False)
         if squash:
             swapped, plain = swapped.sigmoid(), plain.sigmoid()
         losses = [weights[0] * bce(swapped, y[labels[0]]), weights[1] * bce(plain, y[labels[1]])]
@@ -150,7 +150,8 @@ FIRST_IIT: dict[str, dict[str, Any]] = {  # what ``replay_iit`` is called with, 
     "The behavior loss is missing: add that of the plain answers, to the bases, against y_base.": {"weights": (1, 0)},
     "The interchange loss is missing: add that of the swapped answers, against y_counterfactual.": {"weights": (0, 1)},
     NO_SWAP: {"swap": False}, EXCHANGED: {"exchanged": True}, SIGMOID: {"squash": True},
-    f"{EXCHANGED} The plain answers are the base's, too.": {"exchanged": True, "whole": True},
+    f"{EXCHANGED} The plain answers are the base's, too.": {"exchanged": True, "plain_of": 1},
+    "The plain answers are those to the sources: the behavior loss is about the bases.": {"plain_of": 1},
     SUM: {"weights": (6, 6)}, "The two losses are averaged: add them.": {"weights": (0.5, 0.5)},
     "The swapped answers are compared with y_base: theirs are in y_counterfactual.": {"labels": (0, 0)},
     "The plain answers are compared with y_counterfactual: theirs are in y_base.": {"labels": (1, 1)},

@@ -215,6 +215,8 @@ WRONG_ROTATED = (
         "The rows of Q are in reverse order.": lambda Q: Q[::-1]}.items()),
     *(Wrong("back", words, change) for words, change in {
         "The order is wrong: h @ Q gives coordinates, @ Q.T goes back.": lambda c, Q: c @ Q.T @ Q,
+        "The change is divided by the number of directions: add it in full.": lambda c, Q: c @ Q @ Q.T / Q.shape[1],
+        "The change is divided by the number of neurons: add it in full.": lambda c, Q: c @ Q @ Q.T / Q.shape[0],
         "The rotation back is missing, or goes the wrong way: coordinates @ Q.T are back in the layer.": lambda c, Q: c
         @ Q,
         "The rotation back is missing, or goes the wrong way: h @ Q first, then @ Q.T.": lambda c, Q: c @ Q.T,

@@ -113,6 +113,11 @@ def require_steps(f: Callable) -> None:
     _require_steps(runs)
     for loss in lost:
         _require_float(loss)
+    model = PyTorchCNN()
+    alone = NetworkLearner(f, "train_step(model, optimizer, X, y)", {**_HINTS, "target size|Target size|size of tensor":
+                           "The last batch may hold a single image, whose logits are (1, 1): squeeze() drops both "
+                           "axes, squeeze(1) the second alone."})
+    _require_float(alone(model, torch.optim.SGD(model.parameters(), lr=0.1), noise_images(1), torch.ones(1)))
 
 
 def _require_optimizer(seen: list[tuple[torch.optim.Optimizer, dict[str, Any]]], optimizer: torch.optim.Optimizer,

@@ -24,13 +24,14 @@ CURVES: tuple[tuple[Curves, float], ...] = (
 )
 
 
-def chosen(able: Callable, number: Callable, tie: Callable, otherwise: Any, goal: Callable,
-           result: Callable) -> Callable:
+def chosen(able: Callable, stays: Callable, layers: Callable, number: Callable, tie: Callable, otherwise: Any,
+           goal: Callable, result: Callable) -> Callable:
     """A solution of 7.2 made of its parts."""
     def choose(curves: Curves, given: float) -> Any:
         aim = goal(given)
         reached = {layer: [d for d, iia in curve.items() if able(iia, aim)] for layer, curve in curves.items()}
-        found = [layer for layer in curves if reached[layer]]
+        reached = {layer: stays(found, curves[layer]) for layer, found in reached.items()}
+        found = layers([layer for layer in curves if reached[layer]], curves)
         if not found:
             return otherwise
         return result(max(found, key=lambda n: (-number(curves[n], reached[n]), tie(curves[n], reached[n]))), curves,
@@ -40,7 +41,8 @@ def chosen(able: Callable, number: Callable, tie: Callable, otherwise: Any, goal
 
 
 CHOICE: dict[str, Any] = {  # the right parts
-    "able": lambda iia, goal: iia >= goal, "number": lambda c, r: min(r), "tie": lambda c, r: c[min(r)],
+    "able": lambda iia, goal: iia >= goal, "stays": lambda r, c: r, "layers": lambda found, curves: found,
+    "number": lambda c, r: min(r), "tie": lambda c, r: c[min(r)],
     "otherwise": NOWHERE, "goal": lambda g: g, "result": lambda layer, curves, reached: layer}
 no_sort = "The numbers of directions are taken in the order in which they come: a curve need not be sorted."
 tie = "Of two layers that need equally many directions, the one with the higher IIA there is asked for."
@@ -48,6 +50,14 @@ highest = ("This is the layer with the highest IIA, however many directions it t
            "the goal.")
 WRONG_CHOICES: tuple[Wrong, ...] = (
     Wrong("able", "The goal is reached at the goal itself: use >= in place of >.", lambda iia, goal: iia > goal),
+    *(Wrong("stays", "A number of directions counts here only if larger ones reach the goal too: the fewest that reach "
+            "it are asked, whatever comes after.", g) for g in (
+        lambda r, c: [d for d in r if all(e in r for e in c if e > d)],
+        lambda r, c: r if max(c) in r else [])),
+    *(Wrong("layers", "One layer that misses the goal is enough for 'nowhere' here: leave it out, and choose among the "
+            "others.", g) for g in (lambda found, curves: found if len(found) == len(curves) else [],
+                                    lambda found, curves: found if [*curves][0] in found else [],
+                                    lambda found, curves: found if [*curves][-1] in found else [])),
     Wrong("number", highest, lambda c, r: -max(c.values())), Wrong("tie", tie, lambda c, r: 0),
     Wrong("number", "The layers' first or last that reaches the goal is taken: another one may need fewer directions.",
           lambda c, r: 0),

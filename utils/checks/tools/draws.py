@@ -40,8 +40,8 @@ class _Drawing:
         self.learner = Learner(f, example, {
             "larger sample than population": "Draw with replacement: images may come twice, and n may exceed "
                                              "num_images.",
-            "high <= 0|low >= high": "rng.integers(num_images) draws from 0 to num_images - 1, without a 1 more or "
-                                     "less.",
+            "high <= 0|low >= high": "A range is empty: each draw is from all num_images, rng.integers(num_images, "
+                                     "size=...), without a 1 more or less, however many sources there are.",
             "no attribute": "rng is a Generator: rng.integers, rng.choice, rng.random.",
         }, random="draw with the rng that is passed.")
 

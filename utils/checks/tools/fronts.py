@@ -31,8 +31,8 @@ def _sums(weight: float) -> Callable:
     return lambda a, b: (s := weight * a + (1 - weight) * b) >= s.max() - 1e-12
 
 
-def _hull(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.any([_sums(w)(a, b) for w in np.linspace(0, 1, 201)], axis=0)
+def _hull(a: np.ndarray, b: np.ndarray, least: float = 0.0, weights: int = 201) -> np.ndarray:
+    return np.any([_sums(w)(a, b) for w in np.linspace(least, 1 - least, weights)], axis=0)
 
 
 def _first_alike(a: np.ndarray, b: np.ndarray, step: int = 1) -> np.ndarray:
@@ -101,6 +101,8 @@ WRONG_FRONTS: tuple[Wrong, ...] = (
                                                                      b: a * b == (a * b).max()),
     Wrong("whole", "Only the hull is kept, what wins for some weights of the two: a hollow front has more points.",
           _hull),
+    Wrong("whole", "Only the hull is kept, what wins for some weights of the two: a hollow front has more points.",
+          lambda a, b: _hull(a, b, 0.001, 999)),
     Wrong("whole", "Points that are good enough in both are kept: compare each with all others.",
           lambda a, b: (a >= a.mean()) & (b >= b.mean())),
     Wrong("whole", "Points that are good enough in both are kept: compare each with all others.",
