@@ -78,10 +78,14 @@ def goals(results: dict) -> list[tuple[str, str, bool]]:
     threads = results["quality"]["machine"]["threads"]
     reached = []
     for series, goal in GOALS.items():
-        good = [(m["seconds"], name, m["iia"]) for name, m in quality_means(results, series).items()
-                if m["least"] >= 0.95]
-        seconds, name, iia = min(good, default=(float("inf"), "no length", 0.0))
-        figure = f"{iia:.3f} in {seconds:.0f} s ({name}, threads: {threads})"
+        means = quality_means(results, series)
+        found = [min([(m["seconds"], name, m[which]) for name, m in means.items() if m[which] >= 0.95],
+                     default=(float("inf"), "no length", 0.0)) for which in ("least", "iia")]
+        (seconds, name, iia), on_the_mean = found
+        first = quality_means(results, series.replace("ours", "first recipe"))["5 epochs"]
+        figure = (f"{iia:.3f} in {seconds:.0f} s ({name}, threads: {threads}), the least of "
+                  f"{max(m['n'] for m in means.values())}; mean: {on_the_mean[2]:.3f} in {on_the_mean[0]:.0f} s; five "
+                  f"epochs of the first recipe: {first['iia']:.3f} in {first['seconds']:.0f} s")
         reached.append((f"{series}: IIA of .95 in {goal} s", figure, seconds <= goal))
     powers = {name: max(exponent(x, t), exponent(x, mb)) for name, (x, t, mb) in growth_series(results).items()}
     steepest = max(powers, key=powers.__getitem__)

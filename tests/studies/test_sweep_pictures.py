@@ -17,11 +17,11 @@ from studies.sweep.tables import OBJECTIVES, TABLES, WEIGHTS
 EQUAL = "0.4/0.4/0.4"
 
 
-def das_rows(networks, coefficients=EQUAL, behavior=0.97):
+def das_rows(networks, coefficients=EQUAL, behavior=0.97, directions=64):
     return pd.DataFrame([
         {"method": "DAS", "network": str(network), "coefficients": coefficients, "behavior": behavior, "layer": layer,
-         "variables": variable, "iia": 0.9 + int(variable) / 100 + network / 1000, "cpu_seconds": 10.0 * int(layer[-1]),
-         "peak_mib": 900 + network}
+         "directions": directions, "variables": variable, "iia": 0.9 + int(variable) / 100 + network / 1000,
+         "cpu_seconds": 10.0 * int(layer[-1]), "peak_mib": 900 + network}
         for network in networks for layer in ("conv1", "conv2", "conv3") for variable in "012"])
 
 
@@ -33,10 +33,12 @@ def closed():
 
 def test_networks_that_learned_and_are_complete_are_taken_in_order():
     rows = pd.concat([das_rows([2, 0, 10]), das_rows([1], behavior=0.5), das_rows([3]).iloc[:8],
-                      das_rows([4], "0.3/0.4/0.5"), das_rows([5]).assign(method="IIT")])
+                      das_rows([4], "0.3/0.4/0.5"), das_rows([5]).assign(method="IIT"), das_rows([0, 6], directions=4)])
     assert set(sweep_pictures.das_networks(rows, OBJECTIVES[0]).network) == {"0", "2", "10"}
     assert set(sweep_pictures.das_networks(rows, OBJECTIVES[0], networks=2).network) == {"0", "2"}
     assert set(sweep_pictures.das_networks(rows, OBJECTIVES[1]).network) == {"4"}
+    few = sweep_pictures.das_networks(rows, OBJECTIVES[0], directions=4)
+    assert set(few.network) == {"0", "6"} and set(few.directions) == {4}
 
 
 def test_means_are_by_layer_and_variable():
