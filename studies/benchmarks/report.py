@@ -193,7 +193,8 @@ def draw(ratios: Mapping, growth: Mapping, quality: Mapping, path: Path) -> None
     money.axhline(mean(m["keep"] for m in every), color=GRAY, linestyle=":", label="keeping the base's answer")
     money.set(xscale="log", xlabel="seconds of training", ylabel="IIA",
               title="IIT of circularity and color at conv1, n = 10,000")
-    money.legend(fontsize=8, framealpha=1, edgecolor="none", loc="lower right")
+    money.set_ylim(0.3, 1)  # room for the legend
+    money.legend(fontsize=8, frameon=False, loc="lower right", ncols=2)
     for axes, column, what in ((time, 1, "time"), (memory, 2, "peak memory")):
         for (color, marker), (series, columns) in zip(zip(COLORS, MARKERS), growth.items()):
             x, y = columns[0], columns[column]
