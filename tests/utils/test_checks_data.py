@@ -590,6 +590,8 @@ WRONG = {
         (lambda b, s, v: mixed(b, s, v) != causal_model(b), "Your answers depend on the color .column 1. of the base"),
     ],
     "check_draw_pairs": [
+        (lambda n, m, rng: tuple(rng.normal(m / 2, m / 4, size=(2, n)).clip(0, m - 1).astype(int)),
+         "no other distribution"),
         (draw(source=lambda b, n, m, rng: b.copy()), "The source is the same image as the base."),
         (lambda n, m, rng: (np.arange(n), np.arange(n)), "The source is the same image as the base."),
         (lambda n, m, rng: tuple(rng.integers(0, m + 1, (2, n))), "Some indices are out of range, with n . 20"),

@@ -338,6 +338,7 @@ WRONG = {
         (lambda i, m: None, "Your function returned None. did you forget"),
     ],
     "check_ablation": [
+        (pd.concat([TABLE.iloc[1:], TABLE.iloc[1:].mean().to_frame("baseline").T]), "made of the other rows"),
         (None, "The table is None. is the last line of its"),
         (set_row("no behavior loss", behavior=0.67).rename(
             index={"baseline": "no behavior loss", "no behavior loss": "baseline"}), "each other's names"),

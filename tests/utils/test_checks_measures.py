@@ -189,6 +189,7 @@ WRONG = {
         "variable itself is asked to differ|use it"),
     ],
     "check_flip_point": [
+        (lambda z, v: np.full(len(z), flip()(z, v).mean()), "The value is the same for every row"),
         (flip(lambda z, v: 0.4 * z.sum(1)), "The variable itself is counted in the rest:"),
         (lambda z, v: flip()(z, v) - z[:, v], "not the change from the base's"),
         (flip(c=1), "This is the weighted product at the threshold:"),

@@ -309,6 +309,8 @@ WRONG = {
         (lambda b, s, Q, bl: swap()(b, s, Q, bl).relu(), "A ReLU is taken of the result: leave it as it"),
     ],
     "check_correlations": [
+        (lambda x, z: np.abs(np.linalg.lstsq((z - z.mean(0)) / z.std(0), (x - x.mean(0)) / x.std(0), rcond=None)[0].T),
+         "when another label does"),
         *((lambda x, z, power=power: np.abs(np.corrcoef(x.T, z.T)[:x.shape[1], x.shape[1]:])**power, "to the power")
           for power in (3, 5, 1.5)),
         (lambda x, z: np.abs(np.corrcoef(x.T, z.T)[:x.shape[1], x.shape[1]:])[:, [0, 0, 0]], "Column 0 of the labels"),

@@ -184,6 +184,13 @@ def front_in_order(a, b):
     return s > np.concatenate([[-np.inf], np.maximum.accumulate(s)[:-1]])
 
 
+def front_beside(a, b):
+    order, out = np.lexsort((-b, -a)), np.zeros(len(a), dtype=bool)
+    for place, i in enumerate(order):
+        out[i] = place == 0 or b[i] > b[order[place - 1]]
+    return out
+
+
 RIGHT = {
     "check_mean_interval": [
         interval(),
@@ -229,6 +236,7 @@ RIGHT = {
 }
 WRONG = {
     "check_mean_interval": [
+        (lambda x: (x.mean(), 1.96 * x.std(ddof=1) / np.sqrt(len(x)), len(x)), "Yours are less, or more"),
         (lambda x: (x.mean(), *np.percentile(np.random.default_rng(0).choice(x, size=(500, len(x))).mean(1),
                                              [2.5, 97.5])),
          "not equally far from the mean"),
@@ -252,6 +260,8 @@ WRONG = {
         (interval(order=lambda m, lo, h: (m, max(lo, 0), min(h, 1))), r"The ends are cut to \[0, 1\]: let them show\."),
     ],
     "check_pareto_front": [
+        (lambda a, b: np.array([b[i] == b[a == a[i]].max() for i in range(len(a))]), "a higher first score may beat"),
+        (front_beside, "the one before it in the order of the first score"),
         (lambda a, b: np.any([(s := w * a + (1 - w) * b) >= s.max() - 1e-12
                               for w in np.linspace(0.001, 0.999, 999)], 0),
          "Only the hull is kept"),

@@ -172,7 +172,8 @@ def _require_parameters(got: Any, method: str, network: dict[int, str], rotation
     require(rotation <= ids, f"The rotation is forgotten: {method!r} trains the interventions' parameters.")
     if method == "iit":
         require(len(missing) < len(network), "'iit' trains the network too: its parameters are missing.")
-        require(not missing, f"'iit' trains all of the network, and some is missing: {', '.join(missing[:4])}.")
+        require(not missing, f"'iit' trains all of the network, and some is missing: {', '.join(missing[:4])}. Are all "
+                             "of intervenable.model.parameters() there, those of equal shape too?")
     require(len(ids) == len(got), "A parameter is in the list more than once: linked interventions share their "
                                   "rotation, so keep each parameter once.")
     require(all(p.requires_grad for p in got if id(p) in rotation), "No gradient reaches some of the parameters for "

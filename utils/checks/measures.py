@@ -69,6 +69,8 @@ def _say_slopes(gots: list[np.ndarray], cases: list[tuple]) -> None:
     z, variable = cases[0]
     if gots[0].shape != (len(z),) or not np.isfinite(gots[0]).all():
         return
+    require(len(set(gots[0].round(9))) > 1, "The value is the same for every row: each row has its own rest, so take "
+            "no mean over them.")
     changed = z.copy()
     changed[:, variable] = gots[0]
     sums = COEFFICIENTS[0] * changed.sum(axis=1)

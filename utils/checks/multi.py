@@ -230,6 +230,10 @@ def _say_correlations(f: Callable, gots: list[np.ndarray], cases: list[tuple]) -
     """What a table changes with, of which a correlation knows nothing."""
     learner = Learner(f, "correlations(coordinates, labels)")
     (x, z), got = cases[0], gots[0]
+    if got.shape == (x.shape[1], 3):
+        other = np.column_stack([z[:, :2], z[::-1, 2]])
+        require(alike(as_numbers(learner(x, other))[:, :2], got[:, :2], 1e-3), "What you find for one label changes "
+                "when another label does: a correlation looks at one label alone, a regression on all labels does not.")
     for message, changed in (
         ("when a constant is added to the coordinates: take off their mean, and do nothing else with them", (x + 2, z)),
         ("when a constant is added to the labels: take off their mean, and do nothing else with them", (x, z + 2)),

@@ -70,8 +70,8 @@ WRONG_INTERVAL: tuple[Wrong, ...] = (
         lambda m, h, x: (m - h, m, m + h), lambda m, h, x: (m, m + h, m - h), lambda m, h, x: (m + h, m, m - h),
         lambda m, h, x: (m - h, m + h, m))),
     *(Wrong("order", f"{three} Yours are less, or more.", order) for order in (
-        lambda m, h, x: (m - h, m + h), lambda m, h, x: (m, h), lambda m, h, x: m, lambda m, h,
-        x: (m, m - h, m + h, h),
+        lambda m, h, x: (m - h, m + h), lambda m, h, x: (m, h), lambda m, h, x: (m, h, len(x)),
+        lambda m, h, x: m, lambda m, h, x: (m, m - h, m + h, h),
         lambda m, h, x: (m, m - h), lambda m, h, x: (m, m + h), lambda m, h, x: (m, m - h, m + h, len(x)))),
     *(Wrong("order", f"{three} Here half widths stand in place of the ends.", order) for order in (
         lambda m, h, x: (m, h, h), lambda m, h, x: (m, -h, h), lambda m, h, x: (m, h, 2 * h))),

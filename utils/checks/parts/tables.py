@@ -70,6 +70,9 @@ def _require_rows(table: pd.DataFrame) -> None:
             "nothing changed.")
     require(abs(base[0] - base[2]) > 1e-9, "The baseline's iia is its keep: the baseline is measure_setting() with "
                                            "nothing changed, not the trivial answer `keep`.")
+    others = np.delete(shares, names.index("baseline"), axis=0)
+    made = len(others) > 1 and any(np.allclose(base, f(others, axis=0), atol=1e-9) for f in (np.mean, np.median))
+    require(not made, "The baseline is made of the other rows: measure it, measure_setting() with nothing changed.")
     for name, row in zip(names, shares):
         plainly = {3: re.search(r"(no|without|0|zero)\W.*behavior|behavior\w*\W+(0|none|off)", name),
                    0: re.search(r"\b(1|one|a single) dir|(directions|intervention_size)\W+1\b", name)}

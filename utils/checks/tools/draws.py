@@ -126,8 +126,9 @@ def require_uniform_draws(f: Callable, example: str, pairs: bool = False) -> Non
     for name, part in (("Base", base), (draw.second.capitalize(), sources)):  # the largest of the sizes
         tenths = np.bincount(part.ravel().astype(np.int64) * 10 // sizes[1], minlength=10)
         require(deviation(tenths) < SURE, f"{name} is not uniform with num_images = {sizes[1]}: the largest is "
-                                          f"{part.max()}. Is the number of images written out, or the integer type too "
-                                          "small?")
+                f"{part.max()}, and {tenths.max() / tenths.sum():.0%} lie in one tenth of the images. Draw each "
+                "equally often, from all of them: no number written out, no integer type too small, no other "
+                "distribution.")
     _require_generator(draw)
     for n, num_images, k in ((5, 8, 3), (9, 5, 2), (2, 7, 2)):
         rng = np.random.default_rng(104)

@@ -48,6 +48,13 @@ def _running(a: np.ndarray, b: np.ndarray, strict: bool = True) -> np.ndarray:
     return keep
 
 
+def _beside(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    order = np.lexsort((-b, -a))
+    kept = np.ones(len(a), dtype=bool)
+    kept[order[1:]] = b[order[1:]] > b[order[:-1]]
+    return kept
+
+
 _LOW = "Low values win here: more is better in both."
 _ALONE = "Both scores count: a point is beaten by one that is at least as good in both."
 _MOST = "Only the best in one sense are kept: those between them may be unbeaten too."
@@ -117,6 +124,10 @@ WRONG_FRONTS: tuple[Wrong, ...] = (
                                                                                                     _running),
     Wrong("whole", "Of points that are alike in the first score, those worse in the second are beaten.",
           lambda a, b: _running(a, b, strict=False)),
+    Wrong("whole", "Each point is compared with the one before it in the order of the first score: compare it with "
+          "all.", _beside),
+    Wrong("whole", "The best second score for each value of the first is kept: a higher first score may beat it.",
+          lambda a, b: np.array([y == b[a == x].max() for x, y in zip(a, b)])),
     Wrong("whole", _RUNS, lambda a, b: b >= np.maximum.accumulate(b)),
     Wrong("whole", _RUNS, lambda a, b: b >= np.maximum.accumulate(b[::-1])[::-1]),
     Wrong("whole", "The points are sorted first: the answers belong to their order as they come.",
