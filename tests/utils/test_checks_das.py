@@ -473,6 +473,8 @@ WRONG = {
         (lambda w: torch.stack([c - (w[:, 0] @ c) * w[:, 0] if i else c for i, c in enumerate(w.T)], 1),
         "as by Gram-Schmidt"),
         (lambda w: w @ torch.linalg.inv(w.T @ w), "orthonormal columns need its inverse square root"),
+        (lambda w: w @ w.T @ w, "The Gram matrix is taken without its inverse"),
+        (lambda w: w @ torch.linalg.inv(torch.linalg.cholesky(w.T @ w)), "factor's inverse is not transposed"),
         (lambda w: torch.stack([v / v.norm() for v in (
             v - sum((v @ u) / (u @ u) * u for u in w.T[:j]) for j, v in enumerate(w.T))], 1), "finished before"),
     ],

@@ -233,13 +233,11 @@ def of_logits(logits, y):
     return F.binary_cross_entropy(logits, y)
 
 
-def das_loop(weight, rest, batches, lr, put_back=False, once=False, until=False):
+def das_loop(weight, rest, batches, lr, put_back=False, once=False):
     optimizer, losses, Q = torch.optim.Adam([weight], lr=lr), [], q_of(weight)
     for base, source, y in batches:
         Q = Q if once else q_of(weight)
         loss = bce(rest(swapped(base, source, Q)).squeeze(1), y)
-        if until and losses:
-            break
         optimizer.zero_grad()
         loss.backward(retain_graph=once)
         optimizer.step()
@@ -250,8 +248,7 @@ def das_loop(weight, rest, batches, lr, put_back=False, once=False, until=False)
     return losses
 
 
-das_once, das_put_back, das_until_it_rises = (
-    functools.partial(das_loop, **{name: True}) for name in ("once", "put_back", "until"))
+das_once, das_put_back = functools.partial(das_loop, once=True), functools.partial(das_loop, put_back=True)
 
 
 def iit_slower(intervenable, batches, lr):
@@ -261,20 +258,11 @@ def iit_slower(intervenable, batches, lr):
     return iit(adam=adam)(intervenable, batches, lr)
 
 
-def iit_with_plain_sources(intervenable, batches, lr):
-    intervenable.enable_model_gradients()
-    optimizer, losses = torch.optim.Adam(everything(intervenable), lr=lr), []
-    for X_base, X_source, y_base, y_counterfactual in batches:
-        _, new = intervenable({"x": X_base}, [{"x": X_source}])
-        plain = intervenable.model(X_source)
-        loss = bce(new.squeeze(1), y_counterfactual) + bce(plain.squeeze(1), y_base)
-        take_step(optimizer, loss, True, True, True)
-        losses.append(loss.item())
-    return losses
+def iit_of_sources(intervenable, batches, lr, **changes):
+    return iit(**changes)(intervenable, [(source, base, *answers) for base, source, *answers in batches], lr)
 
 
-def iit_of_sources(intervenable, batches, lr):
-    return iit()(intervenable, [(source, base, *answers) for base, source, *answers in batches], lr)
+iit_with_plain_sources = functools.partial(iit_of_sources, exchange=True)  # exchanged twice, but for the plain answers
 
 
 RIGHT = {
@@ -284,7 +272,6 @@ RIGHT = {
 WRONG = {
     "check_train_directions": [
         (das_once, "Q stays as it was"), (das_put_back, "The weight itself is made orthonormal"),
-        (das_until_it_rises, "does a return or a break end the loop"),
         (das(clear=False), "holds the gradients of those before"), (das(step=False), "No step is taken"),
         (das(backward=False), "No gradient arrives"), (das(labels=own_answers), "the answer to the base"),
         (das(labels=lambda rest, base, source: own_answers(rest, source, base)), "the answer to the source"),
@@ -292,7 +279,8 @@ WRONG = {
         (das(what=lambda weight, rest: rest.parameters()), "rest of the network has changed"),
         (das(loss=twice), "sigmoid is taken twice"), (das(loss=of_logits), "wants probabilities"),
         (das(loss=summed), "sums over the batch"), (das(loss=lambda z, y: -bce(z, y)), "Not right yet|uphill"),
-        (das(few=1), "one loss only"), (das(few=3), "There are 3 losses"), (das(result=lambda v: v[0]), "a list with"),
+        (das(few=1), "one loss only: does a return or a break end the loop"), (das(few=3), "There are 3 losses"),
+        (das(result=lambda v: v[0]), "a list with"),
         (das(result=lambda v: None), "forget the `return`"), (das(result=lambda v: v * 2), "There are 12 losses"),
         (das(swap=lambda b, s, Q: swapped(s, b, Q)), "Base and source are exchanged"),
         (das(swap=lambda b, s, Q: b + 0 * b @ Q @ Q.T), "Nothing has been swapped"),

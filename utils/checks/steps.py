@@ -74,10 +74,9 @@ def _require_optimizer(seen: list[tuple[torch.optim.Optimizer, dict[str, Any]]],
                  if settings[name] != usual[name]]
         require(not other, f"This is {kind} with {', '.join(other)} of its own: the exercise asks for "
                            "torch.optim.Adam with a learning rate alone.")
-    rates = [settings["lr"] for _, settings in seen]
-    for optimizer, _ in seen:
         several = {group["lr"] for group in optimizer.param_groups}
         require(len(several) < 2, f"The learning rate is not the same for all parameters: it is lr = {lr} for each.")
+    rates = [settings["lr"] for _, settings in seen]
     require(len(set(rates)) < 2, "The learning rate changes on the way: it is lr at every step, without a schedule.")
     require(not seen or rates[0] == lr, f"The learning rate is {max(rates, default=0):.2g}: take the one that is "
                                         f"passed, lr = {lr}.")

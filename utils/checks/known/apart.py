@@ -25,6 +25,7 @@ _LIMITS = (
     Wrong("limit", "The sum is compared with 0.6: 0.4 times the sum is, or the sum with 1.5.", 0.6),
     *(Wrong("limit", "The limit of the sum is 0.6 / 0.4 = 1.5.", limit) for limit in (1.0, 0.5, 0.75, 2.0)),
 )
+each_other = "The two sums are compared with each other: what counts is on which side of 1.5 each lies."
 turned = "It is the other way round: the sum comes from the source, the third variable from the base."
 
 
@@ -49,11 +50,10 @@ WRONG_APART: tuple[Wrong, ...] = (
           lambda x, y: x & ~y),
     Wrong("compare", "Either model may be the one that answers 1: your function counts one of them only.",
           lambda x, y: y & ~x),
-    *(Wrong("whole", "The two sums are compared with each other: what counts is on which side of 1.5 each lies.",
-            lambda x, first, second, t=t: np.abs(first - second) > t)
+    *(Wrong("whole", each_other, lambda x, first, second, t=t: np.abs(first - second) > t)
       for t in (0, 1e-12, 1e-9, 1e-6, 0.01, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 1.0)),
-    *(Wrong("whole", "The two sums are compared with each other: what counts is on which side of 1.5 each lies.", g)
-      for g in (lambda x, first, second: first > second, lambda x, first, second: second > first)),
+    *(Wrong("whole", each_other, g) for g in (
+        lambda x, first, second: first > second, lambda x, first, second: second > first)),
     Wrong("compare", "This is a share: return True or False for each pair.", lambda x, y: (x != y).mean()),
     Wrong("compare", "This is a number of pairs: return True or False for each.", lambda x, y: (x != y).sum()),
     Wrong("compare", "This is a signed difference: return True where the answers differ.",

@@ -26,7 +26,7 @@ def _off_raw(weight: torch.Tensor) -> torch.Tensor:
     return torch.stack([v / v.norm() for v in kept], dim=1)
 
 
-KNOWN: dict[str, Callable] = {  # what is no basis, by what is then wrong
+_KNOWN: dict[str, Callable] = {  # what is no basis, by what is then wrong
     "Gram-Schmidt takes off the parts along the columns of the weight here, which are not orthogonal to one another: "
     "take off those along the new columns, finished before.": _off_raw,
     "The inverse of the Gram matrix is taken: orthonormal columns need its inverse square root.":
@@ -85,7 +85,7 @@ def _require_orthonormal(Q: torch.Tensor, weight: torch.Tensor, shape: str) -> N
     product = Q.T @ Q
     crossed = (product - torch.diag(product.diagonal())).abs().max().item() > 1e-3
     if not torch.allclose(product, torch.eye(k), atol=1e-3):
-        for message, way in KNOWN.items():
+        for message, way in _KNOWN.items():
             require(k == 1 or not torch.allclose(Q, way(weight), atol=1e-3), message)
         require(not torch.allclose(Q, weight, atol=1e-5), "This is the weight itself: its columns are not orthonormal.")
         require(not torch.allclose(lengths, torch.ones(k), atol=1e-3), "The columns have length 1, but they are not "

@@ -40,6 +40,11 @@ def chosen(able: Callable, stays: Callable, layers: Callable, number: Callable, 
     return choose
 
 
+def lasting(reached: list[int], curve: dict[int, float]) -> list[int]:
+    """Of the directions that reach the goal, those after which it is never missed."""
+    return [d for d in reached if all(e in reached for e in curve if e > d)]
+
+
 CHOICE: dict[str, Any] = {  # the right parts
     "able": lambda iia, goal: iia >= goal, "stays": lambda r, c: r, "layers": lambda found, curves: found,
     "number": lambda c, r: min(r), "tie": lambda c, r: c[min(r)],
@@ -52,8 +57,7 @@ WRONG_CHOICES: tuple[Wrong, ...] = (
     Wrong("able", "The goal is reached at the goal itself: use >= in place of >.", lambda iia, goal: iia > goal),
     *(Wrong("stays", "A number of directions counts here only if larger ones reach the goal too: the fewest that reach "
             "it are asked, whatever comes after.", g) for g in (
-        lambda r, c: [d for d in r if all(e in r for e in c if e > d)],
-        lambda r, c: r if max(c) in r else [])),
+        lasting, lambda r, c: r if max(c) in r else [])),
     *(Wrong("layers", "One layer that misses the goal is enough for 'nowhere' here: leave it out, and choose among the "
             "others.", g) for g in (lambda found, curves: found if len(found) == len(curves) else [],
                                     lambda found, curves: found if [*curves][0] in found else [],
@@ -80,7 +84,7 @@ WRONG_CHOICES: tuple[Wrong, ...] = (
     Wrong("number", "A position in the curve is compared: ask for the number of directions.", lambda c, r: sorted(
         c).index(min(r))),
     Wrong("number", "What counts are the directions from which on the goal is always reached: ask for the fewest that "
-                    "reach it.", lambda c, r: min([d for d in r if all(e in r for e in c if e > d)], default=10**6)),
+                    "reach it.", lambda c, r: min(lasting(r, c), default=10**6)),
     Wrong("tie", "Of two layers that need equally many directions, this is the one with the lower IIA there.",
           lambda c, r: -c[min(r)]),
     Wrong("tie", "A tie is decided by the IIA at that number of directions, not by the highest of the curve.",
